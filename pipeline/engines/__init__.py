@@ -1,0 +1,1 @@
+"""Engines run a graph: ``virtual`` on a discrete-event schedule, ``threads`` on the wall clock. One stage logic for all."""

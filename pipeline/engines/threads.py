@@ -1,0 +1,389 @@
+"""The wall clock in one process: a thread per operator, one timer thread, deadlines that interrupt running callbacks.
+
+All stage logic runs under one lock and is short; callbacks and handlers run outside it. An aborted callback gets ``Aborted``
+raised inside it; whatever it still returns is fenced by the race.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import heapq
+import queue
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import GeneratorType
+from typing import Any
+
+from pipeline.definition import Aborted, CandidateFailed, Source, Wait
+from pipeline.engines.assembly import assemble
+from pipeline.engines.stage import Stage
+from pipeline.engines.work import AT_DEADLINE, AT_TICK, OperatorContext, Run, Work
+from pipeline.errors import SkylaneError
+from pipeline.events import Event, Observer
+from pipeline.graph import ExecutionModel, Graph
+from pipeline.latency import LatencyModel, uniform
+from pipeline.messages import Envelope
+from pipeline.timestamps import FOREVER, Duration
+
+SWITCH_INTERVAL_S = 0.0005
+"""A thread that computes in Python keeps the lock of the interpreter this long: it bounds how late a timer can be."""
+REPEAT_ABORT_NS = 10_000_000
+SHUTDOWN_S = 2.0
+
+
+class MeasuredLatency(LatencyModel):
+    """What work took in this run, with a profile to start from."""
+
+    def __init__(self, profile: LatencyModel) -> None:
+        super().__init__(profile.seed, profile.by_operator)
+        self._seen: dict[tuple[str, str], deque[int]] = {}
+
+    def record(self, operator: str, work: str, took: int) -> None:
+        """``work`` took ``took`` nanoseconds."""
+        self._seen.setdefault((operator, work), deque(maxlen=100)).append(took)
+
+    def expected(self, operator: str, work: str) -> Duration:
+        seen = self._seen.get((operator, work))
+        if seen is None or len(seen) < 5:
+            return super().expected(operator, work)
+        return Duration(max(seen))
+
+
+class ThreadEngine:
+    """Runs a graph on the wall clock. The Host of its stages."""
+
+    def __init__(
+        self, graph: Graph, latency: LatencyModel, observers: Sequence[Observer], *, stop: Callable[[], bool] | None = None
+    ) -> None:
+        self.graph, self.latency, self.observers = graph, MeasuredLatency(latency), observers
+        self.observed = bool(observers)
+        self._stop = stop
+        self._lock = threading.RLock()
+        self._wake = threading.Condition(self._lock)
+        self._heap: list[tuple[int, int, int, int, Callable[[Any], None], Any]] = []
+        self._sequence = 0
+        self._inbox: deque[tuple[Stage, int, Envelope | int]] = deque()
+        self._draining = False
+        self._finished = False
+        self._error: BaseException | None = None
+        self._origin = 0
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._workers: dict[tuple[int, str], _Worker] = {}
+        self._handlers = _Worker(self, "handlers")
+        self.stages = assemble(graph, self)
+
+    # -- Host (called under the lock) --------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        return time.monotonic_ns() - self._origin
+
+    def call_at(self, at: int, order: int, stage: Stage, action: Callable[[Any], None], argument: Any) -> None:
+        self._sequence += 1
+        heapq.heappush(self._heap, (at, order, stage.number, self._sequence, action, argument))
+        if self._heap[0][3] == self._sequence:
+            self._wake.notify_all()
+
+    def deliver(self, stage: Stage, index: int, message: Envelope | int) -> None:
+        self._inbox.append((stage, index, message))
+
+    def emit(self, event: Event) -> None:
+        self._events.put(event)
+
+    def crash(self, error: BaseException) -> None:
+        self._error = self._error or error
+        self._finish()
+
+    def start(self, work: Work) -> None:
+        key = (work.stage.number, work.candidate)
+        if work.operator.reentrant:
+            # Each of its timestamps may run beside the others, so each gets its own thread.
+            key = (work.stage.number, f"{work.candidate}@{work.run.t}")
+        worker = self._workers.get(key)
+        if worker is None:
+            worker = self._workers[key] = _Worker(self, f"{work.stage.name}.{work.candidate}")
+        work.data = worker
+        worker.submit(lambda: self._execute(work, worker))
+
+    def stop(self, work: Work, why: str) -> None:
+        worker: _Worker = work.data
+        worker.abort(work)
+        self.call_at(self.now() + REPEAT_ABORT_NS, AT_DEADLINE, work.stage, self._abort_again, (work, why))
+
+    def _abort_again(self, argument: tuple[Work, str]) -> None:
+        # A callback may swallow the exception; it gets no peace until it ends.
+        work, why = argument
+        if work.alive:
+            self.stop(work, why)
+
+    def handle(self, run: Run, ctx: OperatorContext, miss: Any) -> None:
+        self.call_at(self.now() + run.race.handler_budget, AT_DEADLINE, run.stage, self._handler_overran, run)
+        self._handlers.submit(lambda: self._handle(run, ctx, miss))
+
+    # -- executing callbacks (outside the lock) ----------------------------------------------------------------------
+
+    def _execute(self, work: Work, worker: _Worker) -> None:
+        if not worker.enter(work):
+            self._locked(work.stage.on_stopped, work, "stopped before it began")
+            return
+        value: Any = None
+        failure: Exception | None = None
+        try:
+            value = self._call(work, worker)
+        except Aborted:
+            pass
+        except Exception as error:  # whatever an operator raises is its answer for t
+            failure = error
+        worker.leave()
+        with contextlib.suppress(Aborted):
+            if work.generator is not None:
+                work.generator.close()
+        self._locked(self._report, work, value, failure)
+
+    def _report(self, work: Work, value: Any, failure: Exception | None) -> None:
+        stage = work.stage
+        if not work.ctx.alive:
+            stage.on_stopped(work, "aborted", value)
+        elif failure is None:
+            stage.on_done(work, value)
+        else:
+            reason = failure.reason if isinstance(failure, CandidateFailed) else _described(failure)
+            stage.on_failed(work, reason, failure)
+
+    def _call(self, work: Work, worker: _Worker) -> Any:
+        began = time.monotonic_ns()
+        result = work.operator.on_watermark(work.ctx)
+        if type(result) is not GeneratorType:
+            self._measure(work, began)
+            return result
+        work.generator = result
+        while True:
+            began = time.monotonic_ns()
+            work.ctx.label = ""
+            try:
+                value = next(result)
+            except StopIteration:
+                return work.value
+            self._measure(work, began)
+            if type(value) is Wait:
+                worker.wait(work, value.duration)
+            elif not self._offer(work, value):
+                return None
+
+    def _offer(self, work: Work, value: Any) -> bool:
+        if not work.ctx.alive:
+            return False
+        self._locked(self._yield, work, value)
+        return work.ctx.alive
+
+    def _yield(self, work: Work, value: Any) -> None:
+        if work.ctx.alive:
+            work.stage.on_yield(work, value)
+
+    def _measure(self, work: Work, began: int) -> None:
+        self.latency.record(work.operator.name, work.ctx.label, time.monotonic_ns() - began)
+
+    def _handle(self, run: Run, ctx: OperatorContext, miss: Any) -> None:
+        try:
+            answer, why = run.stage.operator.on_miss(ctx, miss), ""
+        except Exception as error:  # a handler's error must not outlive its timestamp
+            answer, why = None, _described(error)
+        self._locked(self._handled, run, answer, why)
+
+    def _handled(self, run: Run, answer: Any, why: str) -> None:
+        if not run.race.handling:
+            run.stage._perform(run, run.race.answered(answer, self.now()))
+        elif why:
+            run.stage.on_handler_failed(run, why)
+        else:
+            run.stage.on_answer(run, answer)
+
+    def _handler_overran(self, run: Run) -> None:
+        if run.race.handling:
+            run.stage.on_handler_failed(run, "used up its own budget", "overran")
+
+    # -- the clock ---------------------------------------------------------------------------------------------------
+
+    def _locked(self, action: Callable[..., None], *arguments: Any) -> None:
+        with self._lock:
+            if self._finished:
+                return
+            try:
+                action(*arguments)
+                while self._inbox:
+                    stage, index, message = self._inbox.popleft()
+                    stage.receive(index, message)
+                if self._idle() or (self._stop is not None and self._stop()):
+                    self._finish()
+            except BaseException as error:  # our own bug: end the run and say so, do not hang
+                self.crash(error)
+
+    def _idle(self) -> bool:
+        return all(
+            (stage.closed or not stage.is_source) and not stage.runs and not stage.ready and stage.working == 0
+            for stage in self.stages.values()
+        ) and any(stage.is_source for stage in self.stages.values())
+
+    def _finish(self) -> None:
+        self._finished = True
+        self._wake.notify_all()
+
+    def _timers(self, until: int) -> None:
+        with self._lock:
+            while not self._finished:
+                now = self.now()
+                if now >= until:
+                    self._finish()
+                    return
+                if self._heap and self._heap[0][0] <= now:
+                    _, _, _, _, action, argument = heapq.heappop(self._heap)
+                    self._locked(action, argument)
+                    continue
+                next_at = min(self._heap[0][0] if self._heap else until, until)
+                self._wake.wait(min((next_at - now) / 1e9, 3600.0))
+
+    def _schedule_ticks(self) -> None:
+        periodic = self.graph.execution is ExecutionModel.PERIODIC
+        for name, stage in self.stages.items():
+            operator = stage.operator
+            if isinstance(operator, Source):
+                self.call_at(operator.offset, AT_TICK, stage, self._tick, (stage, operator.offset, operator.period))
+            elif periodic:
+                period = self.graph.periods.get(name, self.graph.default_period)
+                phase = int(uniform(self.latency.seed, "phase", name) * period)
+                self.call_at(phase, AT_TICK, stage, self._tick, (stage, phase, period))
+
+    def _tick(self, argument: tuple[Stage, int, int]) -> None:
+        stage, at, period = argument
+        if stage.closed:
+            return
+        self.call_at(at + period, AT_TICK, stage, self._tick, (stage, at + period, period))
+        stage.tick(at)
+
+    def run(self, until: int) -> int:
+        """Run until the sources end, ``until`` has passed or an operator fails; return the time of the end."""
+        switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        writer = threading.Thread(target=self._observe, name="skylane.observers", daemon=True)
+        writer.start()
+        timers = threading.Thread(target=self._timers, args=(min(until, FOREVER),), name="skylane.timers", daemon=True)
+        try:
+            with self._lock:
+                self._origin = time.monotonic_ns()
+                self._schedule_ticks()
+            timers.start()
+            # Short joins: a signal such as Ctrl-C is handled between them.
+            while timers.is_alive():
+                timers.join(0.1)
+        finally:
+            ended = self._shutdown()
+            self._events.put(None)
+            writer.join()
+            sys.setswitchinterval(switch_interval)
+        if self._error is not None:
+            raise self._error
+        return ended
+
+    def _shutdown(self) -> int:
+        with self._lock:
+            self._finished = True
+            self._wake.notify_all()
+            for stage in self.stages.values():
+                stage.shutdown()
+            self._inbox.clear()
+            ended = self.now()
+        for worker in (*self._workers.values(), self._handlers):
+            worker.close()
+        return ended
+
+    def _observe(self) -> None:
+        while True:
+            event = self._events.get()
+            if event is None:
+                return
+            try:
+                for observer in self.observers:
+                    observer.on_event(event)
+            except Exception as error:  # a full disk must end the run with its reason, not silently
+                with self._lock:
+                    self.crash(error)
+                return
+
+
+class _Worker:
+    """A thread that runs one callback after another and can be interrupted in the middle of one."""
+
+    def __init__(self, engine: ThreadEngine, name: str) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._guard = threading.Lock()
+        self._current: Work | None = None
+        self._injected = False
+        self._interrupted = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name=f"skylane.{name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Stop after the current callback, which is aborted; a callback stuck in C is left behind with its daemon thread."""
+        with self._guard:
+            if self._current is not None:
+                self._inject()
+        self._jobs.put(None)
+        self._thread.join(SHUTDOWN_S)
+
+    def enter(self, work: Work) -> bool:
+        """The callback is about to begin; False if it was stopped before."""
+        with self._guard:
+            if not work.ctx.alive:
+                return False
+            self._current = work
+            self._interrupted.clear()
+            return True
+
+    def leave(self) -> None:
+        """The callback has ended; take back an exception that was on its way."""
+        while True:
+            try:
+                with self._guard:
+                    self._current = None
+                    if self._injected:
+                        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
+                        self._injected = False
+                return
+            except Aborted:
+                continue
+
+    def abort(self, work: Work) -> None:
+        """Raise Aborted inside the callback, if it is this work's."""
+        with self._guard:
+            if self._current is work:
+                self._inject()
+
+    def wait(self, work: Work, duration: int) -> None:
+        """Let time pass inside a callback; ends at once when it is aborted."""
+        if self._interrupted.wait(max(0, duration) / 1e9):
+            raise Aborted(f"t={work.run.t} is over")
+
+    def _inject(self) -> None:
+        self._injected = True
+        self._interrupted.set()
+        ident = self._thread.ident
+        if ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Aborted))
+
+    def _loop(self) -> None:
+        while True:
+            with contextlib.suppress(Aborted):
+                job = self._jobs.get()
+                if job is None:
+                    return
+                job()
+
+
+def _described(error: BaseException) -> str:
+    return str(error) if isinstance(error, SkylaneError) else f"{type(error).__name__}: {error}"

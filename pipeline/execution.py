@@ -1,0 +1,125 @@
+"""``run``: one call that drives a graph on a clock and returns what it said, missed and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pipeline.digest import RunDigest
+from pipeline.events import Event, Missed, Observer, Sent
+from pipeline.graph import ExecutionModel, Graph
+from pipeline.latency import LatencyModel
+from pipeline.ports import Output
+from pipeline.statistics import RunStatistics
+from pipeline.timestamps import FOREVER, Duration, Timestamp
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class VirtualClock:
+    """Time is a schedule of events, not of the machine; ``latency`` says how long work takes."""
+
+    seed: int = 0
+    latency: LatencyModel | None = None
+
+
+@dataclass(frozen=True)
+class WallClock:
+    """The machine's monotonic clock, one process, one thread per operator."""
+
+    seed: int = 0
+    expected: LatencyModel | None = None
+    """A profile for ``ctx.expected`` and end-to-end reserves; nothing is charged."""
+
+
+@dataclass
+class RunResult:
+    """What a run said and how it went."""
+
+    graph: Graph
+    statistics: RunStatistics
+    digest: RunDigest
+    ended_at: Timestamp
+    values: dict[str, list[tuple[Timestamp, Any]]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def __getitem__(self, port: Output[T]) -> list[tuple[Timestamp, T]]:
+        """Everything sent on an output, in order. Empty unless the run kept its values."""
+        return self.values.get(str(port), [])
+
+    @property
+    def misses(self) -> list[Missed]:
+        """Every missed deadline, in order."""
+        return self.statistics.misses
+
+    @property
+    def hash(self) -> str:
+        """Rolling hash over everything that happened."""
+        return self.digest.hexdigest()
+
+    @property
+    def output_hash(self) -> str:
+        """Hash over what was said alone: every value on every stream."""
+        return self.digest.outputs_hexdigest()
+
+
+class _Keeper:
+    def __init__(self, result: RunResult, *, values: bool, events: bool) -> None:
+        self._result, self._values, self._events = result, values, events
+
+    def on_event(self, event: Event) -> None:
+        if self._values and type(event) is Sent:
+            self._result.values.setdefault(event.stream, []).append((Timestamp(event.t), event.value))
+        if self._events:
+            self._result.events.append(event)
+
+
+def run(
+    graph: Graph,
+    *,
+    clock: VirtualClock | WallClock | None = None,
+    until: Duration = FOREVER,
+    observers: Sequence[Observer] = (),
+    keep: bool = True,
+    keep_events: bool = False,
+    stop: Callable[[], bool] | None = None,
+) -> RunResult:
+    """Drive ``graph`` until its sources end, ``until`` has passed or ``stop()`` is true.
+
+    ``keep``: remember every value sent (``result[port]``); ``keep_events``: every event. Observers see each event as it
+    happens. Raises InvalidGraph before anything runs, OperatorFailed when an operator fails and nothing can answer for it.
+    """
+    clock = clock or VirtualClock()
+    result = RunResult(graph, RunStatistics(), RunDigest(), Timestamp(0))
+    followers: list[Observer] = [result.digest, result.statistics]
+    if keep or keep_events:
+        followers.append(_Keeper(result, values=keep, events=keep_events))
+    followers += observers
+    graph.validate()
+    operators = [*graph.operators.values(), *(s.operator for specs in graph.candidates.values() for s in specs)]
+    for operator in operators:
+        operator.warm_up()
+    engine = _engine(graph, clock, followers, stop)
+    try:
+        result.ended_at = Timestamp(engine.run(until))
+    finally:
+        for operator in operators:
+            operator.close()
+    return result
+
+
+def _engine(
+    graph: Graph, clock: VirtualClock | WallClock, observers: Sequence[Observer], stop: Callable[[], bool] | None
+) -> Any:
+    if isinstance(clock, WallClock):
+        from pipeline.engines.threads import ThreadEngine
+
+        return ThreadEngine(graph, clock.expected or LatencyModel(clock.seed), observers, stop=stop)
+    from pipeline.engines.virtual import VirtualEngine
+
+    return VirtualEngine(graph, clock.latency or LatencyModel(clock.seed), observers, stop=stop)
+
+
+__all__ = ["ExecutionModel", "RunResult", "VirtualClock", "WallClock", "run"]
