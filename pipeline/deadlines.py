@@ -76,7 +76,9 @@ class EndToEndDeadline:
 
     __slots__ = ("behind", "budget", "own", "spec", "started")
 
-    def __init__(self, spec: DeadlineSpec, budget: BudgetInForce, behind: Mapping[str, int], own: Mapping[str, int]) -> None:
+    def __init__(
+        self, spec: DeadlineSpec, budget: BudgetInForce, behind: Mapping[str, int], own: Mapping[str, int]
+    ) -> None:
         self.spec, self.budget = spec, budget
         self.behind = behind
         """operator → longest sum of reserves on a path behind it."""
@@ -109,7 +111,7 @@ class EndToEndDeadline:
 def reserves_behind(
     path: Mapping[str, Sequence[str]], order: Sequence[str], reserve: Mapping[str, int]
 ) -> dict[str, int]:
-    """Longest sum of reserves strictly behind each operator; ``path`` maps an operator to its successors on the path."""
+    """Longest sum of reserves strictly behind each operator; ``path``: operator → its successors on the path."""
     behind: dict[str, int] = {}
     for name in reversed(order):
         behind[name] = max((reserve[s] + behind[s] for s in path[name]), default=0)

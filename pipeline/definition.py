@@ -44,7 +44,7 @@ class Aborted(BaseException):
 
 
 class CandidateFailed(Exception):
-    """Raise in a candidate that cannot answer this t (refused, link down): it is out of the race at once, without a timer."""
+    """Raise it in a candidate that cannot answer this t (refused, link down): it is out at once, without a timer."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -63,8 +63,10 @@ class Context(Protocol):
     t: Timestamp
     origin: Timestamp
     """Sensor time of the data that this timestamp rests on."""
-    rng: np.random.Generator
-    """This operator's own random stream, seeded by the run."""
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """This operator's own random stream for t, seeded by the run."""
 
     @overload
     def __getitem__(self, port: Input[T]) -> T: ...

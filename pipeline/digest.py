@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import msgspec
-
 from pipeline.events import Event, Sent
 from pipeline.messages import canonical
 

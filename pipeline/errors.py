@@ -1,6 +1,7 @@
 """Every error of the runtime. Each says what is wrong, where, and what to do about it.
 
-``UsageError`` is a user's mistake found before anything runs (exit code 2); every other SkylaneError is a failure (exit code 1).
+``UsageError`` is a user's mistake found before anything runs (exit code 2); every other SkylaneError is a failure
+(exit code 1).
 """
 
 from __future__ import annotations

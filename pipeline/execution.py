@@ -89,7 +89,8 @@ def run(
     """Drive ``graph`` until its sources end, ``until`` has passed or ``stop()`` is true.
 
     ``keep``: remember every value sent (``result[port]``); ``keep_events``: every event. Observers see each event as it
-    happens. Raises InvalidGraph before anything runs, OperatorFailed when an operator fails and nothing can answer for it.
+    happens. Raises InvalidGraph before anything runs, OperatorFailed when an operator fails and nothing can
+    answer for it.
     """
     clock = clock or VirtualClock()
     result = RunResult(graph, RunStatistics(), RunDigest(), Timestamp(0))

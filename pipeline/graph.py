@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pipeline.deadlines import DeadlineSpec, Within
 from pipeline.definition import Operator, Source
-from pipeline.errors import InvalidDeadline, InvalidGraph, TwoWriters, UnconnectedInput, UndeclaredCycle, WrongType
+from pipeline.errors import InvalidDeadline, InvalidGraph, TwoWriters, UndeclaredCycle, WrongType
 from pipeline.messages import Budget
 from pipeline.ports import Input, JoinKind, Output, Port, Queue
 from pipeline.race import MissPolicy
@@ -61,7 +61,10 @@ class CandidateSpec:
 
 @dataclass
 class Graph:
-    """Builds a dataflow. ``connect``, ``deadline`` and ``candidate`` refuse what can be seen at once, ``validate`` the rest."""
+    """Builds a dataflow.
+
+    ``connect``, ``deadline`` and ``candidate`` refuse what can be seen at once, ``validate`` the rest.
+    """
 
     name: str
     execution: ExecutionModel = ExecutionModel.DYNAMIC
@@ -82,7 +85,9 @@ class Graph:
         if operator.name and self.operators.get(operator.name) is operator:
             if name is None or name == operator.name:
                 return operator
-            raise TwoWriters(f"{operator.name} is in the graph already", where=self.name, hint="an operator has one name")
+            raise TwoWriters(
+                f"{operator.name} is in the graph already", where=self.name, hint="an operator has one name"
+            )
         if name is None:
             base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(operator).__name__).lower()
             name, n = base, 2
@@ -141,7 +146,9 @@ class Graph:
         for value, label in ((within, "within"), (static, "static"), (handler_budget, "handler_budget")):
             if isinstance(value, int) and value <= 0:
                 raise InvalidDeadline(
-                    f"deadline on {output}: {label} is {format_duration(value)}", where=self.name, hint="must be positive"
+                    f"deadline on {output}: {label} is {format_duration(value)}",
+                    where=self.name,
+                    hint="must be positive",
                 )
         if since is not None:
             self.add(self._owner(since))
@@ -162,7 +169,9 @@ class Graph:
     def frequency(
         self, output: Output[Any], *, every: Duration, handler_budget: Duration = ms(5), name: str | None = None
     ) -> None:
-        """At most ``every`` between two answers on ``output``; else the handler may answer for the expected timestamp."""
+        """At most ``every`` between two answers on ``output``; else the handler may answer for the expected
+        timestamp.
+        """
         operator = self.add(self._owner(output))
         if every <= 0:
             raise InvalidDeadline(f"frequency deadline on {output}: {format_duration(every)}", hint="must be positive")
@@ -198,7 +207,9 @@ class Graph:
         if name in (LOCAL, *(s.name for s in specs)):
             raise InvalidGraph("the name is taken", where=where)
         if rank in (0, *(s.rank for s in specs)):
-            raise InvalidGraph(f"rank {rank} is taken", where=where, hint="no two candidates of a race rank equal; local is 0")
+            raise InvalidGraph(
+                f"rank {rank} is taken", where=where, hint="no two candidates of a race rank equal; local is 0"
+            )
         if within is not None and within <= 0:
             raise InvalidDeadline(f"its deadline is {format_duration(within)}", where=where, hint="must be positive")
         if after is not None and after not in (LOCAL, *(s.name for s in specs)):
@@ -213,7 +224,9 @@ class Graph:
         specs.append(CandidateSpec(name, implementation, rank, within, remote, after))
 
     def include(self, other: Graph, prefix: str | None = None) -> None:
-        """Take over another graph's operators, edges, deadlines and candidates under ``prefix/``; connect them by their ports."""
+        """Take over another graph's operators, edges, deadlines and candidates under ``prefix/``; connect them by
+        their ports.
+        """
         stem = f"{prefix}/" if prefix else ""
         renamed = {name: stem + name for name in other.operators}
         for old, operator in other.operators.items():
@@ -271,14 +284,18 @@ class Graph:
             if not free:
                 cycle = " → ".join(n for n in names if n not in done)
                 raise UndeclaredCycle(
-                    f"cycle among {cycle}", where=self.name, hint="declare the edge that closes it: connect(…, feedback=True)"
+                    f"cycle among {cycle}",
+                    where=self.name,
+                    hint="declare the edge that closes it: connect(…, feedback=True)",
                 )
             ordered += free
             done.update(free)
         return ordered
 
     def path(self, since: str, to: str) -> dict[str, list[str]]:
-        """The operators on any way from the writer of ``since`` to the operator ``to``, each with its successors there."""
+        """The operators on any way from the writer of ``since`` to the operator ``to``, each with its successors
+        there.
+        """
         first = since.rpartition(".")[0]
         successors: dict[str, list[str]] = {name: [] for name in self.operators}
         for edge in self.edges:
@@ -309,12 +326,16 @@ class Graph:
 
     def _owner(self, port: Port[Any]) -> Operator:
         if port.owner is None:
-            raise InvalidGraph(f"{port.name} belongs to a class, not to an operator", hint="use the port of an instance")
+            raise InvalidGraph(
+                f"{port.name} belongs to a class, not to an operator", hint="use the port of an instance"
+            )
         return port.owner
 
     def _add_deadline(self, spec: DeadlineSpec) -> None:
         if any(d.name == spec.name for d in self.deadlines):
-            raise InvalidDeadline(f"two deadlines are called {spec.name!r}", where=self.name, hint="give one another name")
+            raise InvalidDeadline(
+                f"two deadlines are called {spec.name!r}", where=self.name, hint="give one another name"
+            )
         self.deadlines.append(spec)
 
 

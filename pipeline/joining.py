@@ -1,6 +1,7 @@
 """From arrivals and watermarks to timestamps that are ready, in increasing order; every unused message with its reason.
 
-Pure. ``Joiner`` serves the watermark-driven execution models, ``Sampler`` the periodic one. Neither decides what happens
+Pure. ``Joiner`` serves the watermark-driven execution models, ``Sampler`` the periodic one. Neither decides what
+happens
 to a ready timestamp while the operator is busy: that is the stage's queue rule.
 """
 
@@ -31,7 +32,8 @@ class Joined(NamedTuple):
 class Drop(NamedTuple):
     """A message that no callback will see, and why."""
 
-    index: int
+    port: int
+    """Number of the input."""
     t: int
     reason: str
 
@@ -240,11 +242,13 @@ class Sampler:
         self._newest[index], self._used[index], self._fresh = envelope, False, True
 
     def sample(self, t: int) -> Joined | None:
-        """What the operator works on at tick t; None when nothing is new or a required input has nothing (fresh) yet."""
+        """What the operator works on at tick t; None when nothing is new or a required input has nothing (fresh)
+        yet.
+        """
         if not self._fresh:
             return None
         values: list[Envelope | None] = []
-        for port, message in zip(self._inputs, self._newest):
+        for port, message in zip(self._inputs, self._newest, strict=True):
             aged = port.join.kind is JoinKind.LATEST and port.join.within is not None
             if message is not None and aged and t - message.t > (port.join.within or 0):
                 message = None

@@ -86,7 +86,10 @@ class LatencyModel:
         return found if found is not None else row.get("")
 
     def draw(self, operator: str, work: str, t: Timestamp) -> Duration | None:
-        """Time charged for ``work`` at t, None for MEASURED. The same (seed, operator, work, t) always gives the same."""
+        """Time charged for ``work`` at t, None for MEASURED.
+
+        The same (seed, operator, work, t) always gives the same.
+        """
         latency = self.latency(operator, work)
         if latency is None:
             return Duration(0)

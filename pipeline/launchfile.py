@@ -6,9 +6,8 @@ Does not import what the file names and builds nothing: that is ``building``.
 from __future__ import annotations
 
 import copy
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import InvalidDuration, InvalidLaunchFile, UnknownOperator, UsageError
 from pipeline.located import FieldPath, Located, dotted, read, read_value, write
 from pipeline.settings import CandidateSettings, DeadlineSettings, OperatorSettings, Settings
+from pipeline.suggestions import suggest
 
 VARIANT_NAME = r"[\w.+-]+"
 
@@ -113,15 +113,6 @@ def find(path: str | Path) -> Path:
                 return candidate
     near = sorted(p.name for p in direct.parent.glob("*.yaml")) if direct.parent.is_dir() else []
     raise InvalidLaunchFile("no such launch file", where=str(path), hint=suggest(direct.name, near))
-
-
-def suggest(word: str, known: Iterable[str], label: str = "there is") -> str:
-    """``did you mean 'detect'?``, or the whole choice when nothing comes near."""
-    choice = sorted(known)
-    near = difflib.get_close_matches(word, choice, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"{label} {', '.join(choice)}" if choice else ""
 
 
 # -- overrides and variants ------------------------------------------------------------------------------------------

@@ -48,7 +48,10 @@ class Quality:
 
 
 class Envelope(NamedTuple):
-    """A value on a stream. Delivering it also seals its timestamp: nothing at or before ``t`` follows on that stream."""
+    """A value on a stream.
+
+    Delivering it also seals its timestamp: nothing at or before ``t`` follows on that stream.
+    """
 
     t: Timestamp
     value: Any
@@ -62,7 +65,9 @@ class Envelope(NamedTuple):
 
 
 def canonical(value: Any) -> bytes:
-    """Bytes that are equal exactly when two payloads are equal (NaN equals itself; arrays by type, shape and content)."""
+    """Bytes that are equal exactly when two payloads are equal (NaN equals itself; arrays by type, shape and
+    content).
+    """
     return _ENCODER.encode(value)
 
 

@@ -1,6 +1,7 @@
 """The race: candidates in, exactly one commit out. Decides what an operator says for one timestamp.
 
-Pure: no clock, threads or I/O. The engine feeds events with their times, in the order done, yield, fail, expire(candidate),
+Pure: no clock, threads or I/O. The engine feeds events with their times, in the order done, yield, fail,
+expire(candidate),
 expire(deadline) where times are equal, and carries out the actions it gets back. Rules: ARCHITECTURE.md, "The race".
 """
 
@@ -240,6 +241,14 @@ class Race:
         """Names of the candidates with a final value."""
         return tuple(c.name for c in self.candidates if c.state == _DONE)
 
+    def has_finished(self, name: str) -> bool:
+        """True if the candidate's value is final."""
+        return self._find(name).state == _DONE
+
+    def set_deadline(self, name: str, deadline: int) -> None:
+        """The candidate's own deadline, known only when it begins."""
+        self._find(name).deadline = deadline
+
     def continues(self, name: str) -> bool:
         """True if the candidate runs on after the fence, for its state."""
         return self._find(name).state == _BESIDE
@@ -286,7 +295,8 @@ class Race:
             if candidate.state == _WAITING:
                 candidate.state = _CANCELLED
             elif candidate.runs:
-                # A remote winner never takes the local candidate's turn away: the car keeps working as if it had no cloud.
+                # A remote winner never takes the local candidate's turn away: the car keeps
+                # working as if it had no cloud.
                 beside = winner.remote and not candidate.remote
                 candidate.state = _BESIDE if beside else _CANCELLED
                 if not beside:

@@ -16,7 +16,8 @@ _NOTHING = object()
 class VersionedState:
     """A value with its committed version and the uncommitted one of the timestamp at work.
 
-    ``read``/``write`` belong to the running timestamp; ``commit`` makes its version the committed one, ``rollback`` drops it.
+    ``read``/``write`` belong to the running timestamp; ``commit`` makes its version the committed one,
+    ``rollback`` drops it.
     """
 
     __slots__ = ("committed_at", "copy", "dirty_t", "value", "working")
@@ -26,7 +27,7 @@ class VersionedState:
         """The committed version."""
         self.copy = copy
         self.working: Any = _NOTHING
-        self.dirty_t = BOTTOM
+        self.dirty_t: int = BOTTOM
         self.committed_at: int = BOTTOM
         """The timestamp of the committed version; BOTTOM before the first."""
 

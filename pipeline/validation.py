@@ -27,10 +27,14 @@ def validate(graph: Graph) -> None:
     graph.order()
     for spec in graph.deadlines:
         if spec.since is not None and not graph.path(spec.since, spec.operator):
-            raise InvalidDeadline(f"deadline {spec.name!r}: no path from {spec.since} to {spec.output}", where=graph.name)
+            raise InvalidDeadline(
+                f"deadline {spec.name!r}: no path from {spec.since} to {spec.output}", where=graph.name
+            )
         unknown = [name for name in spec.reserve if name not in graph.operators]
         if unknown:
-            raise InvalidDeadline(f"deadline {spec.name!r}: reserve for unknown operator {unknown[0]!r}", where=graph.name)
+            raise InvalidDeadline(
+                f"deadline {spec.name!r}: reserve for unknown operator {unknown[0]!r}", where=graph.name
+            )
     _check_candidates(graph)
 
 
@@ -40,7 +44,9 @@ def _check_operator(graph: Graph, operator: Operator) -> None:
         if inputs:
             raise InvalidGraph(f"source {operator} has inputs", where=graph.name, hint="make it an Operator")
         if operator.period <= 0:
-            raise InvalidGraph(f"source {operator} has no period", where=graph.name, hint="set period, for example ms(50)")
+            raise InvalidGraph(
+                f"source {operator} has no period", where=graph.name, hint="set period, for example ms(50)"
+            )
     elif not inputs:
         raise InvalidGraph(f"{operator} has no inputs: it would never run", where=graph.name, hint="make it a Source")
     elif inputs[0].join.kind is not JoinKind.EXACT:
@@ -61,7 +67,9 @@ def _check_operator(graph: Graph, operator: Operator) -> None:
 
 
 def _check_candidates(graph: Graph) -> None:
-    bounded = {name for spec in graph.deadlines if not spec.every for name in _bounded_by(graph, spec.since, spec.operator)}
+    bounded = {
+        name for spec in graph.deadlines if not spec.every for name in _bounded_by(graph, spec.since, spec.operator)
+    }
     for name, specs in graph.candidates.items():
         for spec in specs:
             if spec.remote and spec.within is None and name not in bounded:

@@ -1,1 +1,1 @@
-"""Engines run a graph: ``virtual`` on a discrete-event schedule, ``threads`` on the wall clock. One stage logic for all."""
+"""Engines run a graph: ``virtual`` on a discrete-event schedule, ``threads`` on the wall clock; one stage logic."""

@@ -9,7 +9,9 @@ from pipeline.deadlines import (
     RelativeDeadline,
     reserves_behind,
 )
-from pipeline.engines.stage import Armed, Stage, Stream
+from pipeline.engines.stage import Stage
+from pipeline.engines.streams import Stream
+from pipeline.engines.watch import ArmedBy
 from pipeline.engines.work import Host
 from pipeline.graph import ExecutionModel, Graph
 from pipeline.ports import JoinKind, Output, keep_last
@@ -29,7 +31,7 @@ def assemble(graph: Graph, host: Host) -> dict[str, Stage]:
         stages[name] = Stage(host, operator, number, queue, periodic=periodic)
     for name, stage in stages.items():
         for port in stage.operator.outputs():
-            stream = Stream(f"{name}.{port.name}", port.name, port.type_)
+            stream = Stream(host, f"{name}.{port.name}", port.name, port.type_)
             stage.streams.append(stream)
             for edge in graph.edges:
                 if edge.source is port and edge.target.owner is not None:
@@ -47,7 +49,7 @@ def assemble(graph: Graph, host: Host) -> dict[str, Stage]:
 
 def _attach(graph: Graph, stages: dict[str, Stage], host: Host, spec: DeadlineSpec) -> None:
     if spec.every:
-        stages[spec.operator].frequency = spec
+        stages[spec.operator].watch.frequency = spec
         return
     budget = BudgetInForce(spec, dynamic=graph.execution is ExecutionModel.DYNAMIC)
     if isinstance(spec.within, Output):
@@ -55,14 +57,14 @@ def _attach(graph: Graph, stages: dict[str, Stage], host: Host, spec: DeadlineSp
     if spec.since is None:
         stage = stages[spec.operator]
         exact = frozenset(i for i, p in enumerate(stage.operator.inputs()) if p.join.kind is JoinKind.EXACT)
-        stage.armed.append(Armed(spec, RelativeDeadline(spec, budget), exact))
+        stage.watch.starting.append(ArmedBy(spec, RelativeDeadline(spec, budget), exact))
         return
     path = graph.path(spec.since, spec.operator)
     order = [name for name in stages if name in path]
     reserve = {name: int(spec.reserve.get(name, host.latency.expected(name, ""))) for name in order}
     end_to_end = EndToEndDeadline(spec, budget, reserves_behind(path, order, reserve), reserve)
     _stream(stages, spec.since).starts.append(end_to_end)
-    stages[spec.operator].ends.append(end_to_end)
+    stages[spec.operator].watch.ends.append(end_to_end)
     first = spec.since.rpartition(".")[0]
     for name in order:
         if name == first:
@@ -73,7 +75,7 @@ def _attach(graph: Graph, stages: dict[str, Stage], host: Host, spec: DeadlineSp
             for edge in graph.edges
             if edge.target.owner is stage.operator and _on_path(edge.source, spec.since, first, path)
         )
-        stage.armed.append(Armed(spec, end_to_end, inputs))
+        stage.watch.starting.append(ArmedBy(spec, end_to_end, inputs))
 
 
 def _on_path(source: Output[object], since: str, first: str, path: dict[str, list[str]]) -> bool:
@@ -84,5 +86,3 @@ def _on_path(source: Output[object], since: str, first: str, path: dict[str, lis
 def _stream(stages: dict[str, Stage], path: str) -> Stream:
     name, _, port = path.rpartition(".")
     return next(stream for stream in stages[name].streams if stream.port == port)
-
-

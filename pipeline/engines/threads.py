@@ -1,7 +1,7 @@
-"""The wall clock in one process: a thread per operator, one timer thread, deadlines that interrupt running callbacks.
+"""The wall clock in one process: a thread per operator, one timer thread, deadlines that interrupt callbacks.
 
-All stage logic runs under one lock and is short; callbacks and handlers run outside it. An aborted callback gets ``Aborted``
-raised inside it; whatever it still returns is fenced by the race.
+All stage logic runs under one lock and is short; callbacks and handlers run outside it. An aborted callback gets
+``Aborted`` raised inside it; whatever it still returns is fenced by the race.
 """
 
 from __future__ import annotations
@@ -57,9 +57,16 @@ class ThreadEngine:
     """Runs a graph on the wall clock. The Host of its stages."""
 
     def __init__(
-        self, graph: Graph, latency: LatencyModel, observers: Sequence[Observer], *, stop: Callable[[], bool] | None = None
+        self,
+        graph: Graph,
+        latency: LatencyModel,
+        observers: Sequence[Observer],
+        *,
+        stop: Callable[[], bool] | None = None,
     ) -> None:
-        self.graph, self.latency, self.observers = graph, MeasuredLatency(latency), observers
+        self.graph, self.observers = graph, observers
+        self._measured = MeasuredLatency(latency)
+        self.latency: LatencyModel = self._measured
         self.observed = bool(observers)
         self._stop = stop
         self._lock = threading.RLock()
@@ -69,7 +76,7 @@ class ThreadEngine:
         self._inbox: deque[tuple[Stage, int, Envelope | int]] = deque()
         self._draining = False
         self._finished = False
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._origin = 0
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._workers: dict[tuple[int, str], _Worker] = {}
@@ -93,7 +100,7 @@ class ThreadEngine:
     def emit(self, event: Event) -> None:
         self._events.put(event)
 
-    def crash(self, error: BaseException) -> None:
+    def crash(self, error: Exception) -> None:
         self._error = self._error or error
         self._finish()
 
@@ -184,7 +191,7 @@ class ThreadEngine:
             work.stage.on_yield(work, value)
 
     def _measure(self, work: Work, began: int) -> None:
-        self.latency.record(work.operator.name, work.ctx.label, time.monotonic_ns() - began)
+        self._measured.record(work.operator.name, work.ctx.label, time.monotonic_ns() - began)
 
     def _handle(self, run: Run, ctx: OperatorContext, miss: Any) -> None:
         try:
@@ -195,7 +202,7 @@ class ThreadEngine:
 
     def _handled(self, run: Run, answer: Any, why: str) -> None:
         if not run.race.handling:
-            run.stage._perform(run, run.race.answered(answer, self.now()))
+            run.stage.perform(run, run.race.answered(answer, self.now()))
         elif why:
             run.stage.on_handler_failed(run, why)
         else:
@@ -218,12 +225,12 @@ class ThreadEngine:
                     stage.receive(index, message)
                 if self._idle() or (self._stop is not None and self._stop()):
                     self._finish()
-            except BaseException as error:  # our own bug: end the run and say so, do not hang
+            except Exception as error:  # our own bug: end the run and say so, do not hang
                 self.crash(error)
 
     def _idle(self) -> bool:
         return all(
-            (stage.closed or not stage.is_source) and not stage.runs and not stage.ready and stage.working == 0
+            (stage.closed or not stage.is_source) and not stage.runs and not stage.intake.ready and stage.working == 0
             for stage in self.stages.values()
         ) and any(stage.is_source for stage in self.stages.values())
 
@@ -329,7 +336,7 @@ class _Worker:
         self._jobs.put(job)
 
     def close(self) -> None:
-        """Stop after the current callback, which is aborted; a callback stuck in C is left behind with its daemon thread."""
+        """Abort the current callback and stop; one that is stuck in C stays behind with its daemon thread."""
         with self._guard:
             if self._current is not None:
                 self._inject()

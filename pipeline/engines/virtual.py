@@ -1,6 +1,7 @@
 """The virtual clock: a seeded discrete-event schedule on one thread. Bit for bit repeatable, faster than real time.
 
-A callback computes in no virtual time and its answer becomes visible after the latency that the model charges for its work.
+A callback computes in no virtual time and its answer becomes visible after the latency that the model charges for
+its work.
 Events are totally ordered by (time, kind, stage, sequence).
 """
 
@@ -34,7 +35,12 @@ class VirtualEngine:
     """Runs a graph on virtual time. The Host of its stages."""
 
     def __init__(
-        self, graph: Graph, latency: LatencyModel, observers: Sequence[Observer], *, stop: Callable[[], bool] | None = None
+        self,
+        graph: Graph,
+        latency: LatencyModel,
+        observers: Sequence[Observer],
+        *,
+        stop: Callable[[], bool] | None = None,
     ) -> None:
         self.graph, self.latency, self.observers = graph, latency, observers
         self.observed = bool(observers)
@@ -104,7 +110,7 @@ class VirtualEngine:
         except Exception as error:  # a handler's error must not outlive its timestamp
             stage.on_handler_failed(run, _described(error))
             return
-        charge = self.latency.draw(f"{stage.name}", HANDLER_WORK, run.t) if self._has_handler_latency(stage) else 0
+        charge = self.latency.draw(f"{stage.name}", HANDLER_WORK, ctx.t) if self._has_handler_latency(stage) else 0
         if charge is None:
             charge = time.perf_counter_ns() - began
         if charge == 0:

@@ -1,4 +1,6 @@
-"""What is under way at one operator: a run (one timestamp), the works in it (one per candidate), a callback's context."""
+"""What is under way at one operator: a run (one timestamp), the works in it (one per candidate), a callback's
+context.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,19 @@ class Run:
 class Work:
     """One candidate at work on one timestamp."""
 
-    __slots__ = ("alive", "began", "candidate", "ctx", "data", "generator", "operator", "run", "stage", "states", "value")
+    __slots__ = (
+        "alive",
+        "began",
+        "candidate",
+        "ctx",
+        "data",
+        "generator",
+        "operator",
+        "run",
+        "stage",
+        "states",
+        "value",
+    )
 
     def __init__(
         self, stage: Stage, run: Run, candidate: str, operator: Operator, states: Mapping[str, VersionedState]
@@ -109,9 +123,7 @@ class OperatorContext:
 
     __slots__ = ("_index", "_operator", "_rng", "_run", "_stage", "_states", "alive", "label", "origin", "t", "wrote")
 
-    def __init__(
-        self, stage: Stage, run: Run, operator: Operator, states: Mapping[str, VersionedState] | None
-    ) -> None:
+    def __init__(self, stage: Stage, run: Run, operator: Operator, states: Mapping[str, VersionedState] | None) -> None:
         self._stage, self._run, self._operator, self._states = stage, run, operator, states
         self._index = stage.index
         self._rng: np.random.Generator | None = None
@@ -130,7 +142,9 @@ class OperatorContext:
         values = self._run.values
         envelope = values[index] if values else None
         if envelope is None:
-            raise LookupError(f"{self._operator}.{name} has no message for t={self.t}; use ctx.get where it may be absent")
+            raise LookupError(
+                f"{self._operator}.{name} has no message for t={self.t}; use ctx.get where it may be absent"
+            )
         return envelope.value
 
     def __setitem__(self, state: Any, value: Any) -> None:
@@ -141,7 +155,9 @@ class OperatorContext:
 
     def _state(self, name: str) -> VersionedState:
         if self._states is None:
-            raise RuntimeError(f"state {name!r} belongs to the work on t={self.t} that continues; the handler must not use it")
+            raise RuntimeError(
+                f"state {name!r} belongs to the work on t={self.t} that continues; the handler must not use it"
+            )
         return self._states[name]
 
     def get(self, port: Any) -> Any:

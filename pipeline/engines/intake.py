@@ -1,0 +1,149 @@
+"""A stage's inputs at run time: joining or sampling, the queue of ready timestamps, drops with their reason,
+watermarks.
+
+Decides which timestamp begins next. What beginning means is the stage's business.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pipeline.joining import Drop, Joined, Joiner, Sampler
+from pipeline.messages import Envelope, Quality
+from pipeline.ports import Queue
+from pipeline.timestamps import TOP
+
+if TYPE_CHECKING:
+    from pipeline.engines.stage import Stage
+
+
+class Intake:
+    """What has arrived at a stage and not begun yet."""
+
+    __slots__ = ("_names", "_pumping", "_stage", "joiner", "queue", "ready", "sampler")
+
+    def __init__(self, stage: Stage, queue: Queue, *, periodic: bool) -> None:
+        inputs = stage.operator.inputs()
+        self._stage, self.queue = stage, queue
+        self._names = [f"{stage.name}.{port.name}" for port in inputs]
+        self._pumping = False
+        self.sampler = Sampler(inputs) if inputs and periodic else None
+        self.joiner = Joiner(inputs) if inputs and not periodic else None
+        self.ready: deque[Joined] = deque()
+
+    def receive(self, index: int, message: Envelope | int) -> None:
+        """A message, or a watermark (an int), on one input."""
+        joiner, stage = self.joiner, self._stage
+        if joiner is None:
+            if self.sampler is not None and not isinstance(message, int):
+                self.sampler.on_message(index, message)
+            return
+        if isinstance(message, int):
+            ready = joiner.on_watermark(index, message)
+        else:
+            ready = joiner.on_message(index, message)
+            if stage.watch.starting and message.t > stage.sealed and message.t not in stage.runs:
+                stage.arm(index, message)
+        if joiner.dropped:
+            self._account(joiner.dropped)
+        for joined in ready:
+            self._admit(joined)
+        if stage.open is None:
+            self._advance()
+
+    def sample(self, t: int) -> Joined | None:
+        """Periodic model: what a tick at t works on."""
+        if self.sampler is None:
+            return None
+        joined = self.sampler.sample(t)
+        if self.sampler.dropped:
+            self._account(self.sampler.dropped)
+        return joined
+
+    def peek(self, t: int) -> tuple[Envelope | None, ...]:
+        """What has arrived for t so far."""
+        for joined in self.ready:
+            if joined.t == t:
+                return joined.values
+        return self.joiner.peek(t) if self.joiner is not None else ()
+
+    def pump(self) -> None:
+        """Begin what waits, as far as nothing keeps it back, and let watermarks through."""
+        if self._pumping:
+            return
+        stage, ready = self._stage, self.ready
+        self._pumping = True
+        while ready and not stage.busy() and not stage.blocked():
+            joined = ready.popleft()
+            if joined.t <= stage.sealed:
+                self.drop(joined, "late")
+            else:
+                stage.begin(joined)
+        self._pumping = False
+        if stage.open is None:
+            self._advance()
+
+    def drop(self, joined: Joined, reason: str) -> None:
+        """A joined timestamp will not be worked on: account for the messages that carried it."""
+        for index, envelope in enumerate(joined.values):
+            if envelope is not None and envelope.t == joined.t:
+                self._stage.emit_drop(self._names[index], joined.t, reason)
+
+    def close(self) -> None:
+        """The run is over: everything that still waits is accounted for."""
+        while self.ready:
+            self.drop(self.ready.popleft(), "closed")
+        for joining in (self.joiner, self.sampler):
+            if joining is not None:
+                joining.close()
+                self._account(joining.dropped)
+
+    def _admit(self, joined: Joined) -> None:
+        stage = self._stage
+        if joined.t <= stage.sealed:
+            self.drop(joined, "late")
+        elif not self.ready and not stage.busy() and not stage.blocked():
+            stage.begin(joined)
+        else:
+            self._enqueue(joined)
+
+    def _enqueue(self, joined: Joined) -> None:
+        queue, ready = self.queue, self.ready
+        if queue.rule == "drop_newest" and len(ready) >= queue.depth:
+            self._overload(joined)
+            return
+        ready.append(joined)
+        while queue.rule == "keep_last" and len(ready) > queue.depth:
+            self._overload(ready.popleft())
+
+    def _overload(self, joined: Joined) -> None:
+        self.drop(joined, "overload")
+        self._stage.withdraw(joined.t, "overload", Quality.SUPERSEDED)
+
+    def _advance(self) -> None:
+        """Pass the inputs' watermark on when nothing at or before it is under way."""
+        stage = self._stage
+        if self.joiner is None:
+            return
+        low = self.joiner.watermark()
+        if low <= stage.sealed:
+            return
+        under_way: list[Iterable[int]] = [stage.runs, (self.ready[0].t,) if self.ready else ()]
+        if self.joiner.oldest is not None:
+            under_way.append((self.joiner.oldest,))
+        low = min([low, *(t - 1 for group in under_way for t in group)])
+        if low > stage.sealed:
+            stage.sealed = low
+            stage.closed = stage.closed or low == TOP
+            for stream in stage.streams:
+                stream.pass_watermark(low)
+
+    def _account(self, drops: list[Drop]) -> None:
+        taken = drops[:]
+        drops.clear()
+        for drop in taken:
+            self._stage.emit_drop(self._names[drop.port], drop.t, drop.reason)
+            if drop.reason in ("no_partner", "stale", "join_window"):
+                self._stage.withdraw(drop.t, drop.reason, Quality.MISSED)
