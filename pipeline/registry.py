@@ -1,4 +1,4 @@
-"""Finds what a launch file names: entry points of installed packages, or ``module:Name``. Imports, but builds nothing."""
+"""Finds what a launch file names: entry points of installed packages, or ``module:Name``. Imports, builds nothing."""
 
 from __future__ import annotations
 

@@ -130,6 +130,8 @@ class CandidateSettings(_Section):
     after: Word | None = None
     enabled: bool = True
     latency: Latencies | None = None
+    stage: Word | None = None
+    """Its row in the profile; without it that of the operator it helps, for a remote one none."""
 
 
 class OperatorSettings(_Section):
@@ -148,6 +150,9 @@ class OperatorSettings(_Section):
     offset: NotNegative | None = None
     """A source's first tick."""
     latency: Latencies | None = None
+    """How long its work takes; without it the profile says."""
+    stage: Word | None = None
+    """Its row in the profile; without it its own name."""
     candidates: dict[str, CandidateSettings] = {}
 
 

@@ -37,6 +37,8 @@ def assemble(graph: Graph, host: Host) -> dict[str, Stage]:
                 if edge.source is port and edge.target.owner is not None:
                     reader = stages[edge.target.owner.name]
                     stream.readers.append((reader, reader.index[edge.target.name]))
+            if any(reader.intake.queue.rule == "block" for reader, _ in stream.readers):
+                stage.throttles.append(stream)
         for spec in graph.candidates.get(name, []):
             states = {s.name: VersionedState(s.initial, s.copy) for s in spec.operator.states()}
             stage.specs.append((spec, states))

@@ -48,9 +48,10 @@ class Intake:
                 stage.arm(index, message)
         if joiner.dropped:
             self._account(joiner.dropped)
-        for joined in ready:
-            self._admit(joined)
-        if stage.open is None:
+        if ready:
+            for joined in ready:
+                self._admit(joined)
+        elif stage.open is None:
             self._advance()
 
     def sample(self, t: int) -> Joined | None:

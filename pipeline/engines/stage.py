@@ -48,6 +48,8 @@ class Stage:
         self.index = {port.name: i for i, port in enumerate(operator.inputs())}
         self.is_source = isinstance(operator, Source)
         self.streams: list[Stream] = []
+        self.throttles: list[Stream] = []
+        """Those of its streams that a reader with a blocking queue reads."""
         self.states = {s.name: VersionedState(s.initial, s.copy) for s in operator.states()}
         self.specs: list[tuple[CandidateSpec, dict[str, VersionedState]]] = []
         self.has_handler = type(operator).on_miss is not Operator.on_miss
@@ -101,7 +103,7 @@ class Stage:
 
     def blocked(self) -> bool:
         """True while a reader with a blocking queue has no room."""
-        return any(stream.full() for stream in self.streams)
+        return bool(self.throttles) and any(stream.full() for stream in self.throttles)
 
     def _new_run(self, t: int, origin: int, now: int, expires: int | None, spec: DeadlineSpec | None) -> Run:
         candidates = [Candidate(LOCAL)]
