@@ -113,7 +113,9 @@ def _simpy_per_s(ticks: int) -> float:
     try:
         import simpy
     except ImportError as error:
-        raise MissingExtra("bench clock compares with SimPy, which is not installed", hint="pip install simpy") from error
+        raise MissingExtra(
+            "bench clock compares with SimPy, which is not installed", hint="pip install simpy"
+        ) from error
     environment = simpy.Environment()
 
     def process() -> Any:

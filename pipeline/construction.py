@@ -18,7 +18,7 @@ from pipeline.errors import InvalidDuration, InvalidLaunchFile, SkylaneError, Us
 from pipeline.launchfile import Problems
 from pipeline.located import FieldPath
 from pipeline.settings import duration_of
-from pipeline.suggestions import suggest
+from pipeline.suggestions import nearest, suggest
 
 BROKEN = object()
 """Offered in place of what could not be built itself: whoever needs it cannot be built either, without another word."""
@@ -38,9 +38,12 @@ def construct(
     hints = _hints(factory)
     before = len(problems.found)
     ready: dict[str, Any] = {}
+    meant: set[str] = set()
+    """Arguments that a misspelt one was probably meant to be: not missed as well."""
     for name, value in args.items():
         inside = (*path, name)
         if name not in named and not takes_any:
+            meant.update(nearest(name, named))
             problems.add(inside, f"{_called(factory)} takes no argument {name!r}", suggest(name, named, "it takes"))
         elif name == "world" and name in offered:
             problems.add(inside, "the world is given to the operator by the run", "remove it")
@@ -48,7 +51,7 @@ def construct(
             annotation = hints.get(name, named[name].annotation if name in named else Any)
             ready[name] = _fitting(value, annotation, inside, problems)
     for name, parameter in named.items():
-        if name in ready or name in args:
+        if name in ready or name in args or name in meant:
             continue
         if offered.get(name) is BROKEN:
             return None
@@ -81,14 +84,12 @@ def _call(factory: Callable[..., Any], ready: dict[str, Any], path: FieldPath, p
 
 
 def _parameters(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    if isinstance(factory, type) and factory.__init__ is object.__init__:
-        return {}
     return inspect.signature(factory).parameters
 
 
 def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
     """Annotations as types; those that cannot be evaluated here are left out."""
-    function = factory.__init__ if isinstance(factory, type) else factory  # type: ignore[misc]
+    function: Any = inspect.getattr_static(factory, "__init__") if isinstance(factory, type) else factory
     try:
         return typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError, AttributeError):

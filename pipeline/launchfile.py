@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import InvalidDuration, InvalidLaunchFile, UnknownOperator, UsageError
 from pipeline.located import FieldPath, Located, dotted, read, read_value, write
 from pipeline.settings import CandidateSettings, DeadlineSettings, OperatorSettings, Settings
-from pipeline.suggestions import suggest
+from pipeline.suggestions import nearest, suggest
 
 VARIANT_NAME = r"[\w.+-]+"
 
@@ -193,6 +193,9 @@ def _target(data: dict[str, Any], key: str, place: str, problems: Problems) -> F
             problems.found.append(UnknownOperator(what, where=place, hint=suggest(str(parts[0]), known)))
             return None
         parts.insert(0, "operators")
+    if parts[0] == "deadlines" and len(parts) > 1 and not data.get("deadlines"):
+        problems.found.append(InvalidLaunchFile(f"there is no deadline {parts[1]!r}, the file has none", where=place))
+        return None
     node: Any = data
     for depth, part in enumerate(parts):
         if isinstance(node, list):
@@ -241,8 +244,14 @@ def _check(one: Located, problems: Problems) -> Settings | None:
     try:
         settings = Settings.model_validate(one.value)
     except ValidationError as invalid:
-        for error in invalid.errors():
-            _translate(error, problems)  # type: ignore[arg-type]
+        errors = invalid.errors()
+        extra = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+        for error in errors:
+            loc = error["loc"]
+            beside = [str(other[-1]) for other in extra if other[:-1] == loc[:-1]]
+            # A misspelt field is one mistake, not an unknown field and a missing one.
+            if error["type"] != "missing" or not nearest(str(loc[-1]), beside):
+                _translate(error, problems)  # type: ignore[arg-type]
         return None
     return settings
 

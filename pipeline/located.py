@@ -58,6 +58,15 @@ def _integer(text: str) -> int:
     return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
 
 
+def _text(dumper: _Dumper, text: str) -> yaml.Node:
+    # Outside of double quotes these would be read back as line breaks.
+    style = '"' if re.search("[\x85\u2028\u2029]", text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 @dataclass
 class Located:
     """Plain values plus, per path, the place they came from (``launch/demo.yaml:17`` or ``-o seed=3``)."""

@@ -29,7 +29,7 @@ class StreamName(NamedTuple):
 
 
 def _refuse(kind: str, what: str, hint: str = "") -> PydanticCustomError:
-    return PydanticCustomError(kind, "{what}", {"what": what, "hint": hint})  # type: ignore[arg-type]
+    return PydanticCustomError(kind, "{what}", {"what": what, "hint": hint})
 
 
 def duration_of(value: Any) -> Duration:

@@ -62,6 +62,9 @@ class Stage:
         self.sealed: int = BOTTOM
         """The output watermark."""
         self.closed = False
+        """Its output is closed: nothing follows."""
+        self.ended = False
+        """A source has said END; its output closes when that tick is sealed."""
         self.watch = DeadlineWatch(self)
         self.intake = Intake(self, queue, periodic=periodic)
         self.receive = self.intake.receive
@@ -191,7 +194,7 @@ class Stage:
     def on_done(self, work: Work, value: Any) -> None:
         """The final value (None: nothing to say)."""
         if value is END and self.is_source:
-            self.closed, value = True, None
+            self.ended, value = True, None
         wrong = wrong_type(self.streams, value) if value is not None else ""
         if wrong:
             self.on_failed(work, wrong, None)
@@ -339,8 +342,8 @@ class Stage:
                     stream.pass_watermark(t)
                 else:
                     stream.publish(run, commit, part, now)
-        if self.closed:
-            self.sealed = TOP
+        if self.ended:
+            self.sealed, self.closed = TOP, True
             for stream in self.streams:
                 stream.pass_watermark(TOP)
         self.watch.sealed(t)
@@ -396,10 +399,10 @@ class Stage:
 
     def shutdown(self) -> None:
         """The run is over: nothing is said any more, and everything that was under way is accounted for."""
-        self.closed = True
         for t in sorted(self.runs):
             self.withdraw(t, "shutdown", Quality.MISSED)
         self.intake.close()
+        self.closed = True
 
     def withdraw(self, t: int, reason: str, quality: str) -> None:
         """Nothing will be said for t."""

@@ -5,10 +5,13 @@ Plain frozen values come out, so a failing example prints as something one can r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from hypothesis import strategies as st
+
+T = TypeVar("T")
 
 Step = tuple[int, str, str]
 """(time, ``yield`` | ``done`` | ``fail``, value or reason)."""
@@ -45,33 +48,71 @@ class RaceSchedule:
     """The run ends then."""
 
 
-@st.composite
-def _script(draw: st.DrawFn, index: int, rank: int) -> CandidateScript:
-    times = draw(st.lists(st.integers(0, 14), max_size=4, unique=True).map(sorted))
-    begins = draw(st.sampled_from([None, None, None, 0, 3, 6]))
-    end = draw(st.sampled_from(["done", "done", "done", "fail", "never"]))
+class _Dice:
+    """Choices read off a string of bytes: one draw per example is many times quicker than one per choice."""
+
+    def __init__(self, throws: bytes) -> None:
+        self._throws = iter(throws)
+
+    def below(self, n: int) -> int:
+        return next(self._throws) % n
+
+    def one(self, options: Sequence[T]) -> T:
+        return options[self.below(len(options))]
+
+    def maybe(self, low: int, high: int, *, chance: int) -> int | None:
+        """None unless one of ``chance`` faces shows; then a number from low to high."""
+        number = low + self.below(high - low + 1)
+        return number if self.below(4) < chance else None
+
+
+def _script(dice: _Dice, index: int, rank: int) -> CandidateScript:
+    times = sorted({dice.below(15) for _ in range(dice.below(5))})
+    begins = dice.maybe(0, 6, chance=1)
+    end = dice.one(["done", "done", "done", "fail", "never"])
     times = [time for time in times if begins is None or time >= begins]
     steps: list[Step] = [(time, "yield", f"c{index}@{time}") for time in times]
     if steps and end != "never":
         time = steps[-1][0]
         steps[-1] = (time, end, f"c{index}@{time}" if end == "done" else "broken")
-    deadline = draw(st.one_of(st.none(), st.integers(0, 14)))
-    remote = index > 0 and draw(st.booleans())
+    deadline = dice.maybe(0, 14, chance=2)
+    remote = index > 0 and dice.below(2) == 1
     return CandidateScript(f"c{index}", rank, deadline, remote, begins, tuple(steps))
 
 
-@st.composite
-def race_schedules(draw: st.DrawFn, *, candidates: int = 4) -> RaceSchedule:
-    """Races of up to ``candidates`` on so small a time scale that events often coincide. The first one is local."""
-    count = draw(st.integers(1, candidates))
-    ranks = draw(st.permutations(range(count)))
+def _race(throws: bytes) -> RaceSchedule:
+    dice = _Dice(throws)
+    count = 1 + dice.below(4)
+    ranks = list(range(count))
+    ranks = [ranks.pop(dice.below(len(ranks))) for _ in range(count)]
     return RaceSchedule(
         start=0,
-        deadline=draw(st.one_of(st.none(), st.integers(-1, 12))),
-        candidates=tuple(draw(_script(index, ranks[index])) for index in range(count)),
-        handler=draw(st.sampled_from(["absent", "value", "best", "nothing", "raises"])),
-        handler_takes=draw(st.integers(0, 4)),
-        handler_budget=draw(st.sampled_from([1, 2, 3])),
-        abort=draw(st.booleans()),
-        withdraw=draw(st.one_of(st.none(), st.none(), st.none(), st.integers(0, 14))),
+        deadline=dice.maybe(-1, 12, chance=3),
+        candidates=tuple(_script(dice, index, ranks[index]) for index in range(count)),
+        handler=dice.one(["absent", "value", "best", "nothing", "raises"]),
+        handler_takes=dice.below(5),
+        handler_budget=1 + dice.below(3),
+        abort=dice.below(2) == 0,
+        withdraw=dice.maybe(0, 14, chance=1),
     )
+
+
+def race_schedules() -> st.SearchStrategy[RaceSchedule]:
+    """Races of up to four candidates on so small a time scale that events often coincide. The first one is local."""
+    return st.binary(min_size=72, max_size=72).map(_race)
+
+
+def arrivals_at(inputs: int) -> st.SearchStrategy[list[tuple[int, str, int]]]:
+    """(input, ``message`` | ``watermark``, t) in the order of arrival; each stream's timestamps strictly increase."""
+
+    def build(throws: bytes) -> list[tuple[int, str, int]]:
+        dice = _Dice(throws)
+        last = [-1] * inputs
+        arrivals = []
+        for _ in range(dice.below(24)):
+            index, ahead = dice.below(inputs), 1 + dice.one([0, 0, 0, 1, 2, 4])
+            last[index] += ahead
+            arrivals.append((index, "watermark" if dice.below(5) == 4 else "message", last[index]))
+        return arrivals
+
+    return st.binary(min_size=76, max_size=76).map(build)

@@ -1,0 +1,1 @@
+"""From a timed trajectory to pedals and steering, and the gate that has the last word."""

@@ -1,0 +1,1 @@
+"""Boxes, cameras and road coordinates: pure functions that every stage may use."""

@@ -1,0 +1,1 @@
+"""From tracks in the picture to obstacles on the road."""

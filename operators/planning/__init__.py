@@ -1,0 +1,1 @@
+"""From predictions and the route to a timed trajectory."""

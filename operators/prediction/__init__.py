@@ -1,0 +1,1 @@
+"""From located obstacles to where they will be."""

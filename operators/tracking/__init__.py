@@ -1,0 +1,1 @@
+"""From detections to tracks: objects keep their identity from picture to picture."""

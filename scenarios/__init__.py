@@ -1,0 +1,1 @@
+"""The embedded world, the scenario library and the judges: everything that stands around the car."""

@@ -1,0 +1,1 @@
+"""Campaigns over many runs, and the tables that come out of them."""

@@ -1,0 +1,188 @@
+"""The detectors' data recipe: which rendered pictures train them, which judge them, and where the results go.
+
+How a network learns and what counts as found is decided in ``operators.models``. Needs torch.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from operators.detection.torch_detector import TorchDetector
+from operators.messages import Detection
+from operators.models import cards, evaluation, loading, training
+from operators.models.examples import Example, Examples
+from pipeline.errors import UsageError
+from scenarios import dataset
+
+HELD_OUT_SEED = 9_000_001
+"""No picture of this seed is ever trained on."""
+STEPS_PER_MINUTE = {"small": 600, "medium": 400, "large": 300}
+"""Fixed, so that ``minutes`` names the same training on every computer; about right on one core of a 2024 server."""
+CROPS_PX = {"small": (320, 180), "medium": (320, 192), "large": (320, 192)}
+DATA = (
+    "Rendered streets of `scenarios.dataset`: random roads, traffic, people, occluders, light; picture k of a seed "
+    "depends on (seed, k) alone. Boxes are tight around the visible pixels."
+)
+_NO_LATENCY = cards.Latency(p50_ms=0.0, p99_ms=0.0, runs=0, threads=1, cpu="not measured")
+_CHECKPOINT_EVERY = 200
+
+
+def train(
+    size: str,
+    *,
+    pictures: int,
+    minutes: float,
+    seed: int,
+    out: Path,
+    start: Path | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Trains ``size`` for about ``minutes`` on ``pictures`` pictures of ``seed``; writes its weights file to ``out``.
+
+    Pictures and checkpoints lie in ``out/cache``; a run that was stopped goes on from there and ends with the same
+    weights. ``start`` names a checkpoint to begin with. The card is written by ``evaluate``. Raises UsageError for an
+    unknown size or the held-out seed.
+    """
+    if seed == HELD_OUT_SEED:
+        raise UsageError(f"seed {seed} is held out for evaluation", where="seed", hint="train on any other seed")
+    plan = training.Plan(
+        architecture=_architecture(size),
+        steps=max(1, round(minutes * STEPS_PER_MINUTE[size])),
+        seed=seed,
+        crop_px=CROPS_PX[size],
+    )
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    cache = out / "cache"
+    run = training.Training(plan, rendered(seed, pictures, cache, report))
+    checkpoint = cache / f"{size}-{seed}-{pictures}-{plan.steps}.checkpoint"
+    if checkpoint.exists():
+        run.resume(checkpoint)
+        report(f"{size}: goes on at step {run.step} of {plan.steps}")
+    elif start is not None:
+        run.start_from(start)
+    losses: list[float] = []
+    while run.step < plan.steps:
+        run.run(until=min(plan.steps, run.step + _CHECKPOINT_EVERY), report=lambda _, loss: losses.append(loss))
+        run.save(checkpoint)
+        report(f"{size}: step {run.step} of {plan.steps}, loss {np.mean(losses[-_CHECKPOINT_EVERY:]):.2f}")
+    network = run.averaged()
+    weights = out / f"{size}.safetensors"
+    digest = loading.save_weights(network, weights)
+    recipe = cards.Recipe(
+        pictures=pictures,
+        steps=plan.steps,
+        batch=plan.batch,
+        seed=seed,
+        held_out_pictures=0,
+        held_out_seed=HELD_OUT_SEED,
+        data=DATA,
+        torch=str(torch.__version__),
+    )
+    nothing = evaluation.judged([], [], plan.architecture.labels)
+    card = cards.ModelCard(
+        name=size,
+        file=weights.name,
+        size_bytes=weights.stat().st_size,
+        blake2b=digest,
+        parameters=sum(value.numel() for value in network.parameters()),
+        architecture=plan.architecture,
+        figures=nothing,
+        latency=_NO_LATENCY,
+        recipe=recipe,
+    )
+    cards.write_card(card, out)
+    return weights
+
+
+def evaluate(
+    size: str,
+    *,
+    pictures: int,
+    out: Path,
+    now_ns: Callable[[], int],
+    runs: int = 300,
+    cache: Path | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> cards.ModelCard:
+    """Judges ``out/<size>.safetensors`` on held-out pictures and writes figures, thresholds and latency onto its card.
+
+    ``now_ns`` is the clock that times single calls; ``runs`` of them are made.
+    """
+    _architecture(size)
+    weights = out / f"{size}.safetensors"
+    examples = rendered(HELD_OUT_SEED, pictures, cache or out / "cache", report)
+    open_detector = TorchDetector(size, weights=weights, score_min=0.02)
+    detections: list[Sequence[Detection]] = [open_detector.detect(example.rgb) for example in examples]
+    figures = evaluation.judged(examples, detections, open_detector.architecture.labels)
+    card = cards.read_card(size, out)
+    recipe = cards.changed(card.recipe, held_out_pictures=pictures, held_out_seed=HELD_OUT_SEED)
+    cards.write_card(cards.changed(card, figures=figures, recipe=recipe), out)
+    p50, p99 = evaluation.timed(TorchDetector(size, weights=weights), examples[:64], runs, now_ns)
+    latency = cards.Latency(p50_ms=round(p50, 2), p99_ms=round(p99, 2), runs=runs, threads=1, cpu=_cpu())
+    card = cards.changed(cards.read_card(size, out), latency=latency)
+    cards.write_card(card, out)
+    return card
+
+
+def rendered(seed: int, pictures: int, cache: Path, report: Callable[[str], None] = lambda _: None) -> Examples:
+    """The first ``pictures`` pictures of ``seed``, from ``cache`` if the renderer still draws the same first one."""
+    stem = cache / f"pictures-{seed}-{pictures}"
+    first = example(seed, 0)
+    stored = _stored(stem)
+    if stored is None or len(stored) != pictures or not np.array_equal(stored[0].rgb, first.rgb):
+        report(f"renders {pictures} pictures of seed {seed}")
+        _store(stem, [first, *(example(seed, k) for k in range(1, pictures))])
+        stored = _stored(stem)
+    assert stored is not None
+    return stored
+
+
+def example(seed: int, index: int) -> Example:
+    raise NotImplementedError
+
+
+def _store(stem: Path, examples: Examples) -> None:
+    """``.npy`` of all pictures and ``.npz`` of all labels; the labels, written last, make it valid."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    stem.with_suffix(".npz").unlink(missing_ok=True)
+    np.save(stem.with_suffix(".npy"), np.stack([one.rgb for one in examples]))
+    np.savez(
+        stem.with_suffix(".npz"),
+        count=np.array([len(one.labels) for one in examples]),
+        labels=np.concatenate([one.labels for one in examples]),
+        boxes=np.concatenate([one.boxes for one in examples]),
+        visible=np.concatenate([one.visible for one in examples]),
+        distance_m=np.concatenate([one.distance_m for one in examples]),
+    )
+
+
+def _stored(stem: Path) -> list[Example] | None:
+    if not stem.with_suffix(".npz").exists():
+        return None
+    rgb: NDArray[np.uint8] = np.load(stem.with_suffix(".npy"), mmap_mode="r")
+    with np.load(stem.with_suffix(".npz")) as stored:
+        columns = {name: stored[name] for name in stored.files}
+    ends = np.cumsum(columns.pop("count"))[:-1]
+    parts = {name: np.split(values, ends) for name, values in columns.items()}
+    return [Example(rgb=rgb[k], **{name: values[k] for name, values in parts.items()}) for k in range(len(rgb))]
+
+
+def _architecture(size: str) -> cards.Architecture:
+    if size not in cards.ARCHITECTURES:
+        raise UsageError(f"there is no model size {size!r}", where="size", hint=f"choose: {', '.join(cards.SIZES)}")
+    return cards.ARCHITECTURES[size]
+
+
+def _cpu() -> str:
+    """The processor's model name, as well as the system tells."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

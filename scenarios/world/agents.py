@@ -1,0 +1,157 @@
+"""What the scripted road users do: stand, walk a path once triggered, or follow a lane behind whoever is ahead.
+
+Decides their motion from their script, the ego's pose and each other; does not judge who is hit.
+Source: Treiber, Hennecke, Helbing 2000 (intelligent driver model).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.messages import EgoSize
+from scenarios.scenario import KINDS, Actor, Drive, Kind, Stand, Trigger, Walk
+from scenarios.world.collision import corners
+from scenarios.world.dynamics import STEP_S
+from scenarios.world.roads import Road
+
+STRIDE_M = 1.5
+"""Two steps of a walking adult: one turn of the gait."""
+
+HEADWAY_S, STANDSTILL_M, COMFORT_MPS2, DRIVE_MPS2 = 1.3, 2.2, 2.5, 1.6
+SAME_LANE_M = 1.4
+BRAKE_LIGHT_MPS2 = -0.4
+
+
+@dataclass
+class RoadUser:
+    """One actor with its present state; poses are of the outline's centre, in map coordinates."""
+
+    actor: Actor
+    kind: Kind
+    s_m: float
+    d_m: float
+    x_m: float = 0.0
+    y_m: float = 0.0
+    yaw_rad: float = 0.0
+    speed_mps: float = 0.0
+    speed_x_mps: float = 0.0
+    speed_y_mps: float = 0.0
+    triggered: bool = False
+    braking: bool = False
+    leg: int = 0
+    paused_s: float = 0.0
+    gait_turns: float = 0.0
+    waypoints: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def height_m(self) -> float:
+        """Height of the outline."""
+        return self.kind.height_m * self.actor.scale
+
+    def outline(self) -> NDArray[np.float64]:
+        """Corners on the ground, (4, 2)."""
+        return corners(self.x_m, self.y_m, self.yaw_rad, self.kind.length_m, self.kind.width_m)
+
+
+class RoadUsers:
+    """All scripted road users of a scenario; ``advance`` moves them by one step of ``STEP_S``."""
+
+    def __init__(self, actors: tuple[Actor, ...], road: Road, ego: EgoSize) -> None:
+        self._road, self._ego = road, ego
+        self.items = [self._placed(actor) for actor in actors]
+        self._movers = [user for user in self.items if not isinstance(user.actor.motion, Stand)]
+
+    def _placed(self, actor: Actor) -> RoadUser:
+        user = RoadUser(actor, KINDS[actor.kind], actor.s_m, actor.d_m)
+        user.x_m, user.y_m, yaw = self._road.pose(actor.s_m, actor.d_m)
+        user.yaw_rad = yaw + actor.heading_rad
+        motion = actor.motion
+        user.gait_turns = 0.25
+        if isinstance(motion, Stand):
+            user.braking = motion.brake_lights
+        elif isinstance(motion, Walk):
+            user.waypoints = [self._road.pose(s, d)[:2] for s, d in motion.path]
+            if user.waypoints:
+                user.yaw_rad = math.atan2(user.waypoints[0][1] - user.y_m, user.waypoints[0][0] - user.x_m)
+        elif motion.trigger == Trigger():
+            user.triggered, user.speed_mps = True, motion.speed_mps
+        return user
+
+    def advance(self, now_s: float, ego_x_m: float, ego_y_m: float, ego_yaw_rad: float, ego_speed_mps: float) -> None:
+        """One step; the ego is given by its rear axle."""
+        lead = 0.5 * self._ego.length_m - self._ego.rear_overhang_m
+        centre_x = ego_x_m + lead * math.cos(ego_yaw_rad)
+        centre_y = ego_y_m + lead * math.sin(ego_yaw_rad)
+        ego_s_d: tuple[float, float] | None = None
+        for user in self._movers:
+            motion = user.actor.motion
+            if not user.triggered:
+                assert not isinstance(motion, Stand)
+                near = math.hypot(user.x_m - centre_x, user.y_m - centre_y) <= motion.trigger.ego_within_m
+                user.triggered = near and now_s >= motion.trigger.after_s
+            if not user.triggered:
+                continue
+            if isinstance(motion, Walk):
+                _walk(user, motion)
+            elif isinstance(motion, Drive):
+                if ego_s_d is None:
+                    ego_s_d = self._road.locate(centre_x, centre_y)
+                self._drive(user, motion, ego_s_d, ego_speed_mps)
+
+    def _drive(self, user: RoadUser, motion: Drive, ego: tuple[float, float], ego_speed_mps: float) -> None:
+        sign = 1.0 if math.cos(user.actor.heading_rad) > 0.0 else -1.0
+        room, lead_speed = math.inf, user.speed_mps
+        rivals = [(o.s_m, o.d_m, o.speed_mps * math.cos(o.actor.heading_rad), o.kind.length_m) for o in self.items if o is not user]
+        rivals.append((ego[0], ego[1], ego_speed_mps, self._ego.length_m))
+        for s, d, speed, length in rivals:
+            ahead = sign * (s - user.s_m) - 0.5 * (length + user.kind.length_m)
+            if abs(d - user.d_m) < SAME_LANE_M and sign * (s - user.s_m) > 0.0 and ahead < room:
+                room, lead_speed = ahead, sign * speed
+        accel = follow_accel(user.speed_mps, motion.speed_mps, room, lead_speed)
+        before = user.speed_mps
+        user.speed_mps = max(0.0, before + accel * STEP_S)
+        user.s_m += sign * user.speed_mps * STEP_S
+        user.x_m, user.y_m, yaw = self._road.pose(user.s_m, user.d_m)
+        user.yaw_rad = yaw + user.actor.heading_rad
+        user.speed_x_mps = user.speed_mps * math.cos(user.yaw_rad)
+        user.speed_y_mps = user.speed_mps * math.sin(user.yaw_rad)
+        user.braking = accel < BRAKE_LIGHT_MPS2 or user.speed_mps < 0.05
+
+
+def follow_accel(speed_mps: float, wanted_mps: float, gap_m: float, lead_speed_mps: float) -> float:
+    """Acceleration of the intelligent driver model, limited to [-8, 1.6] m/s²."""
+    free = 1.0 - (speed_mps / max(wanted_mps, 0.1)) ** 4
+    if math.isinf(gap_m):
+        return max(-8.0, DRIVE_MPS2 * free)
+    closing = speed_mps * (speed_mps - lead_speed_mps) / (2.0 * math.sqrt(DRIVE_MPS2 * COMFORT_MPS2))
+    desired = STANDSTILL_M + max(0.0, speed_mps * HEADWAY_S + closing)
+    return max(-8.0, DRIVE_MPS2 * (free - (desired / max(gap_m, 0.1)) ** 2))
+
+
+def _walk(user: RoadUser, motion: Walk) -> None:
+    if user.leg >= len(user.waypoints):
+        user.speed_mps = user.speed_x_mps = user.speed_y_mps = 0.0
+        return
+    if user.leg == 1 and user.paused_s < motion.pause_s:
+        user.speed_mps = user.speed_x_mps = user.speed_y_mps = 0.0
+        user.paused_s += STEP_S
+        return
+    target_x, target_y = user.waypoints[user.leg]
+    dx, dy = target_x - user.x_m, target_y - user.y_m
+    left = math.hypot(dx, dy)
+    user.speed_mps = min(motion.speed_mps, user.speed_mps + motion.accel_mps2 * STEP_S)
+    stride = user.speed_mps * STEP_S
+    if left <= stride or left == 0.0:
+        user.x_m, user.y_m = target_x, target_y
+        user.leg += 1
+    else:
+        user.yaw_rad = math.atan2(dy, dx)
+        user.x_m += dx / left * stride
+        user.y_m += dy / left * stride
+    user.speed_x_mps = user.speed_mps * math.cos(user.yaw_rad)
+    user.speed_y_mps = user.speed_mps * math.sin(user.yaw_rad)
+    user.gait_turns += stride / STRIDE_M

@@ -1,0 +1,197 @@
+"""The ego's camera: turns the world's state into a picture with depth, classes and instances.
+
+Decides how a scenario's road users and scenery become objects; ``raster`` and ``shading`` do the drawing.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.messages import CameraModel, EgoState
+from scenarios.scenario import KINDS, Scenario
+from scenarios.world import catalogue, people
+from scenarios.world.agents import RoadUser
+from scenarios.world.projection import eye_pose, rotation
+from scenarios.world.roads import Road
+from scenarios.world.raster import Frame, Library, Objects, View, draw
+from scenarios.world.scenery import BUILDING, Thing, street
+from scenarios.world.shading import Picture, Stage, shade, soften
+from scenarios.world.shadows import draw_shadows, sun_shares
+from scenarios.world.surfaces import noise_textures
+
+VEHICLE, PEDESTRIAN = 2, 3
+"""Classes of road users in ``Rendered.semantic``; 0 sky, 1 road, 4 building, 5 vegetation, 6 pavement, 7 pole."""
+
+PAVEMENT_Z_M = 0.12
+BACK_M, AHEAD_M = 30.0, 260.0
+SKINS = ((212, 170, 142), (196, 150, 120), (162, 112, 84), (120, 82, 60), (224, 186, 160))
+TYRE, GLASS_TINT, RIM, PLATE, HELMET = (34, 34, 37), (38, 45, 54), (168, 172, 176), (226, 228, 226), (40, 42, 46)
+HAIRS = ((52, 38, 30), (34, 30, 28), (104, 76, 50), (146, 118, 82), (120, 118, 116))
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One picture. rgb: (H, W, 3) uint8; depth_m: (H, W) float32, inf for sky; instance: (H, W) uint16 actor ids
+    (0 for everything that is no road user); semantic: (H, W) uint8 classes."""
+
+    rgb: NDArray[np.uint8]
+    depth_m: NDArray[np.float32]
+    instance: NDArray[np.uint16]
+    semantic: NDArray[np.uint8]
+
+
+class Scenery(NamedTuple):
+    """What stands still, ready to draw: shared by all renderers of the same street."""
+
+    library: Library
+    things: tuple[Thing, ...]
+    first: dict[str, int]
+    """Row of each kind's first mesh in the library."""
+    base: int
+    """Row of the first thing's mesh."""
+
+
+@functools.lru_cache(maxsize=32)
+def scenery(road: Road, start_s_m: float, end_s_m: float, seed: int) -> Scenery:
+    """Build (once per process) the street between two stations."""
+    things = street(road, start_s_m=start_s_m, end_s_m=end_s_m, seed=seed)
+    first, items = {}, []
+    for kind, figures in catalogue.road_user_meshes().items():
+        first[kind] = len(items)
+        items += figures
+    base = len(items)
+    items += [(thing.mesh, thing.casters) for thing in things]
+    return Scenery(catalogue.pack(items), tuple(things), first, base)
+
+
+@functools.lru_cache(maxsize=1)
+def _noise() -> NDArray[np.float32]:
+    return noise_textures()
+
+
+class Renderer:
+    """Draws one scenario from one camera model. The buffers are kept warm; results are copies."""
+
+    def __init__(self, scenario: Scenario, camera: CameraModel, *, seed: int = 0) -> None:
+        self._camera, self._road = camera, scenario.road
+        start, end = scenario.scenery_s_m or (scenario.ego_s_m - BACK_M, scenario.end_s_m + AHEAD_M)
+        self._scenery = scenery(scenario.road, start, end, scenario.scenery_seed)
+        self._library = self._scenery.library
+        rng = np.random.default_rng([scenario.scenery_seed, seed, 5])
+        self._objects, self._footprint = _objects(scenario, self._scenery, rng)
+        self._stage = _stage(scenario)
+        users = len(scenario.actors)
+        tall = [i for i, actor in enumerate(scenario.actors) if KINDS[actor.kind].height_m > 2.0]
+        houses = [users + i for i, thing in enumerate(self._scenery.things) if thing.semantic == BUILDING]
+        self._casters, self._receivers = np.array(tall + houses, dtype=np.int64), np.arange(users)
+        self._frame = _frame(camera, self._library)
+        shape = (camera.height_px, camera.width_px)
+        self._picture = Picture(
+            rgb=np.zeros((*shape, 3), np.uint8),
+            depth=np.zeros(shape, np.float32),
+            instance=np.zeros(shape, np.uint16),
+            semantic=np.zeros(shape, np.uint8),
+        )
+
+    def render(self, ego: EgoState, users: list[RoadUser], now_ns: int) -> Rendered:
+        """The picture from the ego's pose with the road users where they are."""
+        for row, user in enumerate(users):
+            self._place(row, user)
+        return self.draw(ego)
+
+    def draw(self, ego: EgoState) -> Rendered:
+        """The picture of the objects as they are."""
+        camera = self._camera
+        eye, yaw = eye_pose(ego, camera)
+        lens = np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px])
+        view = View(eye=eye, turn=rotation(yaw, camera.pitch_rad), lens=lens)
+        stage, frame, picture = self._stage, self._frame, self._picture
+        sun_shares(self._library, self._objects, self._casters, self._receivers, stage.sun)
+        draw(self._library, self._objects, view, stage.sun, frame)
+        draw_shadows(self._library, self._objects, self._footprint, view, stage.sun, frame)
+        shade(self._library, self._objects, view, stage, frame, picture)
+        rgb = picture.rgb.copy()
+        soften(frame, picture.rgb, rgb)
+        return Rendered(rgb, picture.depth.copy(), picture.instance.copy(), picture.semantic.copy())
+
+    def _place(self, row: int, user: RoadUser) -> None:
+        objects, actor = self._objects, user.actor
+        ground = 0.0
+        if actor.kind == "pedestrian":
+            walking = user.speed_mps > 0.05
+            phase = int(user.gait_turns * people.PHASES) % people.PHASES if walking else catalogue.STANDING
+            objects.mesh[row] = self._scenery.first["pedestrian"] + phase
+            _, d = self._road.locate(user.x_m, user.y_m)
+            ground = PAVEMENT_Z_M if abs(d) > self._road.kerb_m else 0.0
+        objects.pose[row] = user.x_m, user.y_m, ground, user.yaw_rad, actor.scale
+        objects.braking[row] = user.braking
+
+
+def _frame(camera: CameraModel, library: Library) -> Frame:
+    shape = (camera.height_px, camera.width_px)
+    # Road users share meshes, so that more triangles than the library has may be drawn.
+    limit = 4 * len(library.triangles) + 100_000
+    scratch = int((library.ranges[:, 1] - library.ranges[:, 0]).max())
+    return Frame(
+        inverse_depth=np.zeros(shape, np.float32),
+        triangle=np.zeros(shape, np.int32),
+        shadow=np.zeros(shape, np.uint8),
+        light=np.zeros((limit, 9), np.float32),
+        owner=np.zeros(limit, np.int32),
+        source=np.zeros(limit, np.int32),
+        scratch=np.zeros((scratch, 6)),
+    )
+
+
+def _stage(scenario: Scenario) -> Stage:
+    azimuth, elevation, road = scenario.sun_azimuth_rad, scenario.sun_elevation_rad, scenario.road
+    level = math.cos(elevation)
+    return Stage(
+        table=road.table(),
+        straight=all(segment.curvature_1pm == 0.0 for segment in road.segments),
+        lane_m=road.lane_width_m,
+        kerb_m=road.kerb_m,
+        edge_m=road.kerb_m + road.pavement_m,
+        sun=np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)]),
+        noise=_noise(),
+        haze_1pm=1.0 / scenario.sight_m,
+        exposure=scenario.exposure,
+    )
+
+
+def _objects(scenario: Scenario, static: Scenery, rng: np.random.Generator) -> tuple[Objects, NDArray[np.float64]]:
+    actors, things = scenario.actors, static.things
+    total = len(actors) + len(things)
+    objects = Objects(
+        pose=np.zeros((total, 5)),
+        mesh=np.full(total, -1, np.int64),
+        instance=np.zeros(total, np.uint16),
+        semantic=np.zeros(total, np.uint8),
+        braking=np.zeros(total, np.bool_),
+        sun=np.ones(total),
+        palette=np.zeros((total, 8, 3)),
+        style=np.zeros((total, 9)),
+    )
+    footprint = np.zeros((total, 2))
+    for row, actor in enumerate(actors):
+        person = actor.kind == "pedestrian"
+        objects.mesh[row] = static.first[actor.kind]
+        objects.instance[row], objects.semantic[row] = actor.id, PEDESTRIAN if person else VEHICLE
+        skin, hair = SKINS[int(rng.integers(len(SKINS)))], HAIRS[int(rng.integers(len(HAIRS)))]
+        objects.palette[row, :3] = actor.colour, actor.second_colour, TYRE
+        objects.palette[row, 3:] = GLASS_TINT, RIM, skin, HELMET if actor.kind == "motorcycle" else hair, PLATE
+        if not person:
+            footprint[row] = KINDS[actor.kind].length_m, KINDS[actor.kind].width_m
+    for row, thing in enumerate(things, len(actors)):
+        objects.mesh[row], objects.semantic[row] = static.base + row - len(actors), thing.semantic
+        objects.pose[row] = (*thing.pose, 1.0)
+        objects.style[row] = thing.style
+        for slot, colour in thing.palette.items():
+            objects.palette[row, slot] = colour
+    return objects, footprint

@@ -1,0 +1,90 @@
+"""All meshes and shadow casters of a scene, packed into the arrays that the rasteriser reads."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from scenarios.scenario import KINDS
+from scenarios.world import people, vehicles
+from scenarios.world.meshes import Mesh, Points
+from scenarios.world.raster import Library
+
+STANDING = people.PHASES
+"""Index of the standing person among the meshes of people."""
+
+
+@functools.lru_cache(maxsize=1)
+def road_user_meshes() -> dict[str, list[tuple[Mesh, list[Points]]]]:
+    """Meshes with their casters by kind; one for a vehicle, one per gait phase (then standing) for a pedestrian."""
+    out: dict[str, list[tuple[Mesh, list[Points]]]] = {}
+    for kind in KINDS:
+        if kind == "pedestrian":
+            figures = [people.walking(phase) for phase in range(people.PHASES)] + [people.standing()]
+            out[kind] = [(mesh, _person_casters(mesh)) for mesh in figures]
+        elif kind == "truck":
+            out[kind] = [(vehicles.truck(), _truck_casters())]
+        elif kind == "motorcycle":
+            mesh = vehicles.motorcycle()
+            out[kind] = [(mesh, [mesh.vertices[:180:3], mesh.vertices[180::6]])]
+        else:
+            out[kind] = [(vehicles.car(kind), _car_casters(kind))]
+    return out
+
+
+def _car_casters(kind: str) -> list[Points]:
+    outline, shape = KINDS[kind], vehicles.SHAPES[kind]
+    half_length, half = 0.5 * outline.length_m, 0.5 * outline.width_m
+    body = [(x * half_length, y * half, z) for x in (-0.99, 0.99) for y in (-0.9, 0.9) for z in (0.25, shape.bonnet - 0.1)]
+    body += [(x, y * half, shape.belt) for x in (-0.9 * half_length, 0.45 * half_length) for y in (-0.95, 0.95)]
+    low_rear, top_rear, top_front, low_front = ((share - 0.5) * outline.length_m for share in shape.cabin)
+    cabin = [(x, y * half * 0.9, shape.belt) for x in (low_rear, low_front) for y in (-1.0, 1.0)]
+    cabin += [(x, y * half * 0.78, outline.height_m) for x in (top_rear, top_front) for y in (-1.0, 1.0)]
+    return [np.array(body), np.array(cabin)]
+
+
+def _truck_casters() -> list[Points]:
+    outline = KINDS["truck"]
+    rear, front, half = -0.5 * outline.length_m, 0.5 * outline.length_m, 0.5 * outline.width_m
+    cab = front - 1.95
+    box = [(x, y, z) for x in (rear, cab - 0.22) for y in (-half, half) for z in (0.5, outline.height_m)]
+    head = [(x, y, z) for x in (cab, front) for y in (-half, half) for z in (0.45, 1.75)]
+    head += [(x, y, outline.height_m - 0.55) for x in (cab, front - 0.55) for y in (-half, half)]
+    return [np.array(box), np.array(head)]
+
+
+def _person_casters(mesh: Mesh) -> list[Points]:
+    """Legs, trunk with arms and head, each as the hull of its vertices."""
+    v = mesh.vertices
+    left = v[(v[:, 2] < 0.9) & (v[:, 1] > 0.0)]
+    right = v[(v[:, 2] < 0.9) & (v[:, 1] <= 0.0)]
+    trunk = v[(v[:, 2] >= 0.82) & (v[:, 2] < 1.5)]
+    head = v[v[:, 2] >= 1.48]
+    return [part[:: max(1, len(part) // 40)] for part in (left, right, trunk, head)]
+
+
+def pack(items: list[tuple[Mesh, list[Points]]]) -> Library:
+    """One library in the order of ``items``."""
+    vertex = triangle = caster_row = caster_point = 0
+    ranges, caster_ranges, casters = [], [], []
+    for mesh, parts in items:
+        ranges.append((vertex, vertex + len(mesh.vertices), triangle, triangle + len(mesh.triangles), caster_row, caster_row + len(parts)))
+        vertex += len(mesh.vertices)
+        triangle += len(mesh.triangles)
+        caster_row += len(parts)
+        for part in parts:
+            caster_ranges.append((caster_point, caster_point + len(part)))
+            caster_point += len(part)
+            casters.append(part)
+    return Library(
+        vertices=np.concatenate([mesh.vertices for mesh, _ in items]),
+        normals=np.concatenate([mesh.normals for mesh, _ in items]),
+        triangles=np.concatenate([mesh.triangles + row[0] for (mesh, _), row in zip(items, ranges)]).astype(np.int32),
+        slots=np.concatenate([mesh.slots for mesh, _ in items]),
+        materials=np.concatenate([mesh.materials for mesh, _ in items]),
+        ranges=np.array(ranges, dtype=np.int64),
+        radii=np.array([float(np.linalg.norm(mesh.vertices, axis=1).max()) for mesh, _ in items]),
+        caster_points=np.concatenate(casters),
+        caster_ranges=np.array(caster_ranges, dtype=np.int64),
+    )

@@ -1,0 +1,66 @@
+"""Whether two outlines touch, how far apart they are and how fast they meet. Outlines are oriented boxes on the ground.
+
+Pure geometry; which pairs matter is ``world``'s decision.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+@njit(cache=True, error_model="numpy")
+def corners(x: float, y: float, yaw: float, length: float, width: float) -> NDArray[np.float64]:
+    """Corners of a box given by its centre, counter-clockwise from front left: (4, 2)."""
+    out = np.empty((4, 2))
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    for i in range(4):
+        along = 0.5 * length if i == 0 or i == 3 else -0.5 * length
+        across = 0.5 * width if i < 2 else -0.5 * width
+        out[i, 0] = x + along * cos - across * sin
+        out[i, 1] = y + along * sin + across * cos
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+    """Whether two boxes (corner arrays) overlap: separating-axis test over the four edge normals."""
+    for k in range(4):
+        box = a if k < 2 else b
+        i = k % 2
+        nx, ny = box[i + 1, 0] - box[i, 0], box[i + 1, 1] - box[i, 1]
+        low_a, high_a, low_b, high_b = 1e300, -1e300, 1e300, -1e300
+        for j in range(4):
+            pa = a[j, 0] * nx + a[j, 1] * ny
+            pb = b[j, 0] * nx + b[j, 1] * ny
+            low_a, high_a = min(low_a, pa), max(high_a, pa)
+            low_b, high_b = min(low_b, pb), max(high_b, pb)
+        if high_a < low_b or high_b < low_a:
+            return False
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def point_to_edge(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
+    """Distance of a point from a line segment."""
+    dx, dy = bx - ax, by - ay
+    squared = dx * dx + dy * dy
+    t = 0.0 if squared == 0.0 else min(1.0, max(0.0, ((px - ax) * dx + (py - ay) * dy) / squared))
+    return math.sqrt((px - ax - t * dx) ** 2 + (py - ay - t * dy) ** 2)
+
+
+@njit(cache=True, error_model="numpy")
+def gap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Smallest distance between two boxes (corner arrays); 0 when they overlap."""
+    if overlap(a, b):
+        return 0.0
+    best = 1e300
+    for i in range(4):
+        for j in range(4):
+            k = (j + 1) % 4
+            best = min(best, point_to_edge(a[i, 0], a[i, 1], b[j, 0], b[j, 1], b[k, 0], b[k, 1]))
+            best = min(best, point_to_edge(b[i, 0], b[i, 1], a[j, 0], a[j, 1], a[k, 0], a[k, 1]))
+    return best

@@ -1,0 +1,183 @@
+"""The street around a scenario: rows of houses, trees and lamps along the road, drawn from the scenery seed.
+
+Decides what stands where. Nothing here moves, and nothing here reaches onto the road.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from scenarios.world.meshes import FACADE, FOLIAGE, MATTE, METAL, PRIMARY, ROOF, SECONDARY, WINDOW, Builder, Mesh, Points
+from scenarios.world.roads import Road
+
+Rgb = tuple[float, float, float]
+BUILDING, VEGETATION, POLE = 4, 5, 7
+FACADES: tuple[Rgb, ...] = (
+    (196, 184, 160), (206, 198, 182), (178, 160, 136), (168, 108, 84), (152, 92, 74), (188, 176, 168),
+    (172, 170, 160), (202, 178, 142), (160, 150, 138), (182, 132, 104), (210, 206, 196), (146, 128, 112),
+)  # fmt: skip
+ROOFS: tuple[Rgb, ...] = ((112, 72, 58), (84, 82, 84), (98, 88, 80), (126, 84, 66))
+LEAVES: tuple[Rgb, ...] = ((84, 110, 52), (96, 118, 58), (72, 98, 50), (106, 122, 62))
+
+
+class Thing(NamedTuple):
+    """One piece of scenery: its mesh and pose; class; palette rows by slot; facade style; whether it hides and shades."""
+
+    mesh: Mesh
+    casters: list[Points]
+    pose: tuple[float, float, float, float]
+    semantic: int
+    palette: dict[int, Rgb]
+    style: tuple[float, ...]
+    size: tuple[float, float, float]
+
+
+def street(road: Road, *, start_s_m: float, end_s_m: float, seed: int) -> list[Thing]:
+    """Houses on both sides, trees and lamps on the pavements, from ``start_s_m`` to ``end_s_m``."""
+    rng = np.random.default_rng([seed, 77])
+    things: list[Thing] = []
+    for side in (1.0, -1.0):
+        things += _houses(road, rng, side, start_s_m, end_s_m)
+        things += _trees(road, rng, side, start_s_m, end_s_m)
+        things += _lamps(road, rng, side, start_s_m, end_s_m)
+    return things
+
+
+def _houses(road: Road, rng: np.random.Generator, side: float, start: float, end: float) -> list[Thing]:
+    out: list[Thing] = []
+    s, front = start, road.kerb_m + road.pavement_m
+    while s < end:
+        bays = int(rng.integers(4, 9))
+        bay = float(rng.uniform(2.4, 3.4))
+        width, depth = bays * bay, float(rng.uniform(9.0, 13.0))
+        floors = int(rng.integers(2, 6))
+        setback = 0.0 if rng.random() < 0.75 else float(rng.uniform(1.0, 4.0))
+        # The house's x axis runs along the street as seen from its own front.
+        x, y, yaw = road.pose(s if side > 0.0 else s + width, side * (front + setback))
+        out.append(house(rng, (x, y, 0.1, yaw if side > 0.0 else yaw + math.pi), bays, bay, depth, floors))
+        s += width + (0.0 if rng.random() < 0.8 else float(rng.uniform(3.0, 9.0)))
+    return out
+
+
+def house(rng: np.random.Generator, pose: tuple[float, float, float, float], bays: int, bay: float, depth: float, floors: int) -> Thing:
+    """A house whose front runs along +x from the origin and faces -y."""
+    floor_m, ground_m = float(rng.uniform(2.9, 3.3)), float(rng.uniform(3.3, 3.9))
+    width, wall = bays * bay, ground_m + floors * floor_m
+    builder, gabled = Builder(), bool(rng.random() < 0.6)
+    front = [(0.0, 0.0, 0.0), (width, 0.0, 0.0), (width, 0.0, wall), (0.0, 0.0, wall)]
+    back = [(x, depth, z) for x, _, z in front][::-1]
+    builder.quad(front, PRIMARY, FACADE)
+    builder.quad(back, PRIMARY, FACADE)
+    builder.quad([(0.0, depth, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, wall), (0.0, depth, wall)], SECONDARY, FACADE)
+    builder.quad([(width, 0.0, 0.0), (width, depth, 0.0), (width, depth, wall), (width, 0.0, wall)], SECONDARY, FACADE)
+    top = wall
+    if gabled:
+        top = wall + float(rng.uniform(2.2, 3.6))
+        low, eave, mid = wall - 0.05, -0.45, 0.5 * depth
+        builder.quad([(0.0, eave, low), (width, eave, low), (width, mid, top), (0.0, mid, top)], WINDOW, ROOF)
+        builder.quad([(width, depth - eave, low), (0.0, depth - eave, low), (0.0, mid, top), (width, mid, top)], WINDOW, ROOF)
+        builder.quad([(0.0, depth, wall), (0.0, 0.0, wall), (0.0, mid, top)], 6, MATTE)
+        builder.quad([(width, 0.0, wall), (width, depth, wall), (width, mid, top)], 6, MATTE)
+        builder.box((0.0, eave - 0.1, low - 0.12), (width, eave + 0.06, low + 0.02), METAL, MATTE)
+        for _ in range(int(rng.integers(1, 3))):
+            x = float(rng.uniform(0.1, 0.85)) * width
+            builder.box((x, mid - 0.3, top - 0.9), (x + 0.9, mid + 0.3, top + 0.9), 6, MATTE)
+        for k in range(bays // 2):
+            _dormer(builder, (2 * k + 1) * bay, wall, top, depth)
+    else:
+        builder.box((-0.06, -0.12, wall - 0.06), (width + 0.06, 0.35, wall + 0.5), 2, MATTE)
+        builder.quad([(0.0, 0.0, wall), (width, 0.0, wall), (width, depth, wall), (0.0, depth, wall)], WINDOW, ROOF)
+        builder.box((-0.05, 0.0, wall), (0.3, depth, wall + 0.45), 2, MATTE)
+        builder.box((width - 0.3, 0.0, wall), (width + 0.05, depth, wall + 0.45), 2, MATTE)
+    _front(builder, rng, bays, bay, floors, floor_m, ground_m)
+    tint = FACADES[int(rng.integers(len(FACADES)))]
+    tint = tuple(float(v) * float(f) for v, f in zip(tint, rng.uniform(0.94, 1.05, 3)))  # type: ignore[assignment]
+    trim: Rgb = (214.0, 208.0, 196.0) if sum(tint) < 480 else (150.0, 140.0, 126.0)
+    palette: dict[int, Rgb] = {0: tint, 1: tint, 2: trim, 3: ROOFS[int(rng.integers(len(ROOFS)))], 4: (96.0, 98.0, 100.0), 6: tint, 7: (60.0, 66.0, 72.0)}
+    style = (floor_m, ground_m, float(rng.uniform(0.36, 0.5)), float(rng.uniform(0.44, 0.54)), float(rng.random() < 0.35), float(rng.integers(1000)), wall, bay, depth / round(depth / bay))
+    outline = [(x, y, z) for x in (0.0, width) for y in (0.0, depth) for z in (0.0, wall)]
+    ridge = [(x, 0.5 * depth, top) for x in (0.0, width)]
+    return Thing(builder.mesh(), [np.array(outline + ridge)], pose, BUILDING, palette, style, (width, depth, wall))
+
+
+def _dormer(builder: Builder, x: float, wall: float, top: float, depth: float) -> None:
+    slope = (top - wall) / (0.5 * depth + 0.45)
+    y = 1.0
+    z = wall + slope * (y + 0.45)
+    builder.box((x - 0.7, y, z - 0.1), (x + 0.7, y + 2.4, z + 1.25), 2, MATTE)
+    builder.quad([(x - 0.5, y - 0.01, z + 0.1), (x + 0.5, y - 0.01, z + 0.1), (x + 0.5, y - 0.01, z + 1.1), (x - 0.5, y - 0.01, z + 1.1)], 7, MATTE)
+    builder.box((x - 0.85, y - 0.15, z + 1.22), (x + 0.85, y + 2.4, z + 1.34), WINDOW, ROOF)
+
+
+def _front(builder: Builder, rng: np.random.Generator, bays: int, bay: float, floors: int, floor_m: float, ground_m: float) -> None:
+    """Cornice, balconies and awnings in front of the wall."""
+    width = bays * bay
+    builder.box((0.0, -0.10, ground_m - 0.14), (width, 0.02, ground_m + 0.10), 2, MATTE)
+    balconies = rng.random() < 0.4
+    for column in range(bays):
+        middle = (column + 0.5) * bay
+        if rng.random() < 0.12:
+            builder.tapered((middle - 1.0, -1.1, 2.55), (middle + 1.0, 0.0, 2.7), (1.0, 0.7), 6, MATTE)
+        if balconies and column % 2 == 1:
+            for floor in range(floors):
+                z = ground_m + floor * floor_m + 0.1
+                builder.box((middle - 0.9, -0.85, z), (middle + 0.9, 0.0, z + 0.14), 2, MATTE)
+                builder.box((middle - 0.9, -0.85, z + 0.14), (middle + 0.9, -0.81, z + 0.95), METAL, MATTE)
+                for edge in (-0.9, 0.86):
+                    builder.box((middle + edge, -0.85, z + 0.14), (middle + edge + 0.04, 0.0, z + 0.95), METAL, MATTE)
+
+
+def _trees(road: Road, rng: np.random.Generator, side: float, start: float, end: float) -> list[Thing]:
+    out: list[Thing] = []
+    s = start + float(rng.uniform(0.0, 10.0))
+    while s < end:
+        if rng.random() < 0.62:
+            x, y, yaw = road.pose(s, side * (road.kerb_m + 0.75))
+            out.append(tree(rng, (x, y, 0.1, yaw)))
+        s += float(rng.uniform(8.0, 13.0))
+    return out
+
+
+def tree(rng: np.random.Generator, pose: tuple[float, float, float, float]) -> Thing:
+    """A street tree: a forked trunk and a crown of rough blobs."""
+    builder, casters = Builder(), []
+    size, trunk = float(rng.uniform(0.85, 1.25)), float(rng.uniform(2.3, 2.9))
+    builder.limb(np.zeros(3), np.array([0.0, 0.0, trunk]), (0.17 * size, 0.11 * size), SECONDARY, MATTE, 8)
+    casters.append(np.array([[a, b, z] for a in (-0.12, 0.12) for b in (-0.12, 0.12) for z in (0.0, trunk)]))
+    crown = trunk + 1.35 * size
+    for k in range(6):
+        angle = 2.0 * math.pi * (k + float(rng.uniform(0.0, 0.7))) / 5.0
+        out = 0.0 if k == 5 else 0.85 * size
+        centre = np.array([out * math.cos(angle), out * math.sin(angle), crown + (0.75 * size if k == 5 else float(rng.uniform(-0.4, 0.5)))])
+        radii = size * rng.uniform(0.85, 1.2, 3) * np.array([1.0, 1.0, 0.85])
+        builder.limb(np.array([0.0, 0.0, trunk - 0.5]), centre, (0.08, 0.03), SECONDARY, MATTE, 5)
+        builder.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.16, seed=int(rng.integers(1 << 30)), detail=2)
+        ball = np.array([[math.cos(a) * math.cos(b), math.sin(a) * math.cos(b), math.sin(b)] for a in np.arange(8) * math.pi / 4 for b in (-0.8, 0.0, 0.8)])
+        casters.append(centre + ball * radii)
+    palette: dict[int, Rgb] = {0: LEAVES[int(rng.integers(len(LEAVES)))], 1: (92.0, 76.0, 62.0)}
+    return Thing(builder.mesh(), casters, pose, VEGETATION, palette, (0.0,) * 9, (0.3, 0.3, trunk))
+
+
+def _lamps(road: Road, rng: np.random.Generator, side: float, start: float, end: float) -> list[Thing]:
+    out: list[Thing] = []
+    s = start + (12.0 if side > 0.0 else 27.0)
+    while s < end:
+        x, y, yaw = road.pose(s, side * (road.kerb_m + 0.42))
+        out.append(lamp((x, y, 0.1, yaw - side * 0.5 * math.pi)))
+        s += 30.0
+    return out
+
+
+def lamp(pose: tuple[float, float, float, float]) -> Thing:
+    """A street lamp that reaches over the road along its x axis."""
+    builder = Builder()
+    builder.limb(np.zeros(3), np.array([0.0, 0.0, 6.2]), (0.085, 0.055), PRIMARY, MATTE, 8)
+    builder.limb(np.array([0.0, 0.0, 6.15]), np.array([1.5, 0.0, 6.6]), (0.05, 0.04), PRIMARY, MATTE, 6)
+    builder.box((1.3, -0.13, 6.52), (2.0, 0.13, 6.66), PRIMARY, MATTE)
+    builder.box((1.35, -0.1, 6.49), (1.95, 0.1, 6.53), 7, MATTE)
+    palette: dict[int, Rgb] = {0: (84.0, 90.0, 92.0), 7: (226.0, 224.0, 212.0)}
+    caster = np.array([[a, b, z] for a in (-0.06, 0.06) for b in (-0.06, 0.06) for z in (0.0, 6.2)])
+    return Thing(builder.mesh(), [caster], pose, POLE, palette, (0.0,) * 9, (0.2, 0.2, 6.0))

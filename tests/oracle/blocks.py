@@ -1,0 +1,215 @@
+"""Building blocks of the contract tests: a counting source, an operator that follows a plan, and both engines to run on.
+
+Plans let time pass by ``Wait``, so that they mean the same on the virtual and on the wall clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pipeline import (
+    END,
+    Budget,
+    Context,
+    DeadlineMissed,
+    Duration,
+    Graph,
+    Input,
+    LatencyModel,
+    Operator,
+    Output,
+    RunResult,
+    Source,
+    State,
+    VirtualClock,
+    Wait,
+    WallClock,
+    latest,
+    ms,
+    run,
+    seconds,
+)
+from pipeline.events import Event, Sent
+from tests.oracle.checks import Checker
+
+engines = pytest.mark.parametrize("engine", ["virtual", pytest.param("threads", marks=pytest.mark.real)])
+"""Decorator: the test holds on every engine."""
+
+FALLBACK = "fallback"
+Step = tuple[str, Any]
+"""("wait", Duration) | ("yield", value) | ("raise", error) | ("add", number to the state)."""
+Plan = Mapping[int, Sequence[Step]]
+"""What to do at which tick (the number of the source's tick); missing ticks are answered at once."""
+
+
+class Ticks(Source):
+    """Says 0, 1, 2, … every ``period`` and ends after ``count``."""
+
+    out = Output(int)
+
+    def __init__(self, count: int, period: Duration = ms(100), offset: Duration = ms(0)) -> None:
+        self.count, self.period, self.offset = count, period, offset
+
+    def on_tick(self, ctx: Context) -> Any:
+        number = (ctx.t - self.offset) // self.period
+        return number if number < self.count else END
+
+
+class Skips(Ticks):
+    """The same, but says nothing at some ticks."""
+
+    def __init__(self, count: int, skipped: Sequence[int], period: Duration = ms(100)) -> None:
+        super().__init__(count, period)
+        self.skipped = skipped
+
+    def on_tick(self, ctx: Context) -> Any:
+        number = super().on_tick(ctx)
+        return None if number in self.skipped else number
+
+
+class Budgets(Source):
+    """Writes a budget at each of its ticks."""
+
+    out = Output(Budget)
+
+    def __init__(self, budgets: Sequence[Duration], period: Duration = ms(100), offset: Duration = ms(0)) -> None:
+        self.budgets, self.period, self.offset = budgets, period, offset
+
+    def on_tick(self, ctx: Context) -> Any:
+        number = (ctx.t - self.offset) // self.period
+        return Budget(within_ns=self.budgets[number]) if number < len(self.budgets) else END
+
+
+class Planned(Operator):
+    """Follows its plan for tick number ``inp`` and answers with the number, unless the plan has yielded something."""
+
+    inp = Input(object)
+    out = Output(object)
+    total: State[int] = State(int)
+
+    def __init__(self, plan: Plan | None = None) -> None:
+        self.plan = plan or {}
+        self.calls: list[int] = []
+        self.misses: list[DeadlineMissed] = []
+        self.totals: dict[int, int] = {}
+        """t → state as the callback found it."""
+        self.late: list[tuple[int, Any, int]] = []
+
+    def on_watermark(self, ctx: Context) -> Iterator[Any]:
+        self.calls.append(ctx.t)
+        self.totals[ctx.t] = ctx[self.total]
+        yield from self.follow(ctx, self.plan.get(ctx[self.inp], ()))
+
+    def follow(self, ctx: Context, steps: Sequence[Step]) -> Iterator[Any]:
+        said = False
+        for kind, what in steps:
+            if kind == "wait":
+                yield Wait(what)
+            elif kind == "add":
+                ctx[self.total] = ctx[self.total] + what
+            elif kind == "raise":
+                raise what
+            else:
+                said = True
+                yield what
+        if not said:
+            yield ctx[self.inp]
+
+    def on_late(self, t: int, value: Any, late_by: Duration) -> None:
+        self.late.append((t, value, late_by))
+
+
+class Handled(Planned):
+    """The same with a handler."""
+
+    def __init__(self, plan: Plan | None = None, answer: Callable[[DeadlineMissed], Any] | None = None) -> None:
+        super().__init__(plan)
+        self.answer = answer or (lambda miss: FALLBACK)
+
+    def on_miss(self, ctx: Context, miss: DeadlineMissed) -> Any:
+        self.misses.append(miss)
+        return self.answer(miss)
+
+
+class HandledWithState(Handled):
+    """Its handler adds 1000 to the state."""
+
+    def on_miss(self, ctx: Context, miss: DeadlineMissed) -> Any:
+        ctx[self.total] = ctx[self.total] + 1000
+        return super().on_miss(ctx, miss)
+
+
+class Collects(Operator):
+    """A sink that remembers the envelopes it got."""
+
+    inp = Input(object)
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+
+    def on_watermark(self, ctx: Context) -> None:
+        self.got.append(ctx.envelope(self.inp))
+
+
+class Pairs(Operator):
+    """Two exact inputs; answers with the pair."""
+
+    left = Input(object)
+    right = Input(object)
+    out = Output(object)
+
+    def on_watermark(self, ctx: Context) -> Any:
+        return [ctx[self.left], ctx[self.right]]
+
+
+class Samples(Operator):
+    """An exact trigger and the latest of another stream."""
+
+    inp = Input(int)
+    other = Input(object, join=latest(), required=False)
+    out = Output(object)
+
+    def on_watermark(self, ctx: Context) -> Any:
+        return [ctx[self.inp], ctx.get(self.other)]
+
+
+def checked(graph: Graph, engine: str = "virtual", *, until: Duration = seconds(2), **settings: Any) -> tuple[RunResult, Checker]:
+    """Run a graph on an engine with every event checked."""
+    exact = engine == "virtual"
+    handler_budget = settings.pop("handler_budget", ms(5))
+    checker = Checker(exact_time=exact, handler_budget=handler_budget)
+    latency = settings.pop("latency", None)
+    clock = VirtualClock(7, LatencyModel(7, latency or {})) if exact else WallClock(7)
+    result = run(graph, clock=clock, until=until, observers=[checker], **settings)
+    checker.finish()
+    return result, checker
+
+
+def chain(*operators: Any, source: Source) -> Graph:
+    """source → operator → operator … by their ports ``out`` and ``inp``, named a, b, c …"""
+    graph = Graph("chain")
+    graph.add(source, "source")
+    previous: Any = source
+    for name, operator in zip("abcdefgh", operators):
+        graph.add(operator, name)
+        graph.connect(previous.out, operator.inp)
+        previous = operator
+    return graph
+
+
+def of(checker: Checker, kind: type, operator: str) -> list[Any]:
+    """The events of one kind and operator."""
+    return [event for event in checker.events if isinstance(event, kind) and event.operator == operator]
+
+
+def said(checker: Checker, operator: str) -> list[tuple[int, Any, str]]:
+    """(t in ms, value, quality) of everything the operator sent."""
+    return [(event.t // ms(1), event.value, event.quality) for event in of(checker, Sent, operator)]
+
+
+def names(events: Sequence[Event]) -> list[str]:
+    """The events' kinds, for looking at an order."""
+    return [type(event).__name__ for event in events]
