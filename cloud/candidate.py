@@ -22,7 +22,7 @@ from cloud.transports.base import NO_ANSWER, Transport
 from operators import profiles
 from operators.detection.base import PictureDetector
 from operators.messages import CameraFrame, Detections
-from pipeline.definition import CandidateFailed, Context, Operator, Wait
+from pipeline.definition import Aborted, CandidateFailed, Context, Operator, Wait
 from pipeline.errors import MissingExtra, UsageError
 from pipeline.ports import Input, Output, keep_last
 from pipeline.timestamps import Duration, Timestamp, format_duration, ms
@@ -151,7 +151,8 @@ class RemoteDetector(Operator):
         # What the answer takes on its way back is not the server's to spend.
         budget = give_up - sent - self._times.network(sent)
         if budget <= 0:
-            raise CandidateFailed(f"no time: encoding took {format_duration(sent - now)}")
+            left = format_duration(give_up - sent)
+            raise CandidateFailed(f"no time: {left} left after encoding, the network alone takes that")
         request = self._request(frame, picture, ctx.t, budget)
         encoded = encode_request(request)
         size_bits = 8 * len(encoded) + (0 if picture else 8 * self.assumed_bytes)
@@ -160,6 +161,11 @@ class RemoteDetector(Operator):
             raw = yield from transport.exchange(encoded, clock=ctx.now, give_up=give_up, size_bits=size_bits)
         except CandidateFailed as failed:
             if failed.reason == NO_ANSWER:
+                self._times.unanswered(at_ns=ctx.now(), sent_ns=sent)
+            raise
+        except (Aborted, GeneratorExit):
+            # The race was over before the hold was. A short wait says nothing about how long the answer would take.
+            if ctx.now() - sent > self._times.response(sent):
                 self._times.unanswered(at_ns=ctx.now(), sent_ns=sent)
             raise
         answer = self._judged(raw, request, frame, ctx.now(), sent)

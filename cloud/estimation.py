@@ -35,8 +35,8 @@ class ResponseTimes:
         self._samples.append(_Sample(at_ns, at_ns - sent_ns - server_ns, server_ns))
 
     def unanswered(self, *, at_ns: int, sent_ns: int) -> None:
-        """No answer came in time: the network took at least this long."""
-        self._samples.append(_Sample(at_ns, at_ns - sent_ns, 0))
+        """No answer came in time: it takes longer than this."""
+        self._samples.append(_Sample(at_ns, at_ns - sent_ns + 1, 0))
 
     def network(self, now_ns: int) -> Duration:
         """Both ways without the server; 0 when unknown."""

@@ -70,9 +70,6 @@ class Rate(Protocol):
     def send(self, ready_ns: int, bits: int, until_ns: int) -> tuple[int | None, int]:
         """Send ``bits`` from ``ready_ns`` or when free: (time the last leaves, 0), or (None, left at ``until_ns``)."""
 
-    def drop_backlog(self, at_ns: int) -> None:
-        """What was not sent by ``at_ns`` is never sent."""
-
 
 class SteppedRate:
     """A nominal rate times a factor drawn anew every ``period``: the link's capacity while driving."""
@@ -118,9 +115,6 @@ class SteppedRate:
         self._free_ns = at_ns
         return None, -(-work // 1_000_000_000)
 
-    def drop_backlog(self, at_ns: int) -> None:
-        self._free_ns = min(self._free_ns, at_ns)
-
 
 class TraceRate:
     """Delivery opportunities of a Mahimahi trace; what nobody waits for is lost, what a message leaves over is not."""
@@ -150,10 +144,6 @@ class TraceRate:
             return self.trace.time_ns(self._next - 1), 0
         self._next = max(self._next, end)
         return None, (size - (end - first) * OPPORTUNITY_BYTES) * 8
-
-    def drop_backlog(self, at_ns: int) -> None:
-        self._next = min(self._next, self.trace.first_after(at_ns))
-        self._left_bytes = 0
 
 
 class Link:
@@ -219,7 +209,6 @@ class Link:
             return Lost(now_ns, QUEUE_FULL)
         left = self._leave(now_ns, bits)
         if isinstance(left, Silence):
-            self._rate.drop_backlog(left.start_ns)
             known_at_ns = self._noticed(left, now_ns)
             self._leaving.append(known_at_ns)
             return Lost(known_at_ns, LINK_DOWN)

@@ -11,7 +11,6 @@ from pipeline.events import Event, Missed, Observer, Sent
 from pipeline.graph import ExecutionModel, Graph
 from pipeline.latency import LatencyModel
 from pipeline.ports import Output
-from pipeline.statistics import RunStatistics
 from pipeline.timestamps import FOREVER, Duration, Timestamp
 
 T = TypeVar("T")
@@ -39,20 +38,16 @@ class RunResult:
     """What a run said and how it went."""
 
     graph: Graph
-    statistics: RunStatistics
     digest: RunDigest
     ended_at: Timestamp
     values: dict[str, list[tuple[Timestamp, Any]]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    misses: list[Missed] = field(default_factory=list)
+    """Every missed deadline, in order."""
 
     def __getitem__(self, port: Output[T]) -> list[tuple[Timestamp, T]]:
         """Everything sent on an output, in order. Empty unless the run kept its values."""
         return self.values.get(str(port), [])
-
-    @property
-    def misses(self) -> list[Missed]:
-        """Every missed deadline, in order."""
-        return self.statistics.misses
 
     @property
     def hash(self) -> str:
@@ -70,7 +65,10 @@ class _Keeper:
         self._result, self._values, self._events = result, values, events
 
     def on_event(self, event: Event) -> None:
-        if self._values and type(event) is Sent:
+        kind = type(event)
+        if kind is Missed:
+            self._result.misses.append(event)  # type: ignore[arg-type]
+        elif self._values and kind is Sent:
             self._result.values.setdefault(event.stream, []).append((Timestamp(event.t), event.value))
         if self._events:
             self._result.events.append(event)
@@ -93,11 +91,8 @@ def run(
     answer for it.
     """
     clock = clock or VirtualClock()
-    result = RunResult(graph, RunStatistics(), RunDigest(), Timestamp(0))
-    followers: list[Observer] = [result.digest, result.statistics]
-    if keep or keep_events:
-        followers.append(_Keeper(result, values=keep, events=keep_events))
-    followers += observers
+    result = RunResult(graph, RunDigest(), Timestamp(0))
+    followers: list[Observer] = [result.digest, _Keeper(result, values=keep, events=keep_events), *observers]
     graph.validate()
     operators = [*graph.operators.values(), *(s.operator for specs in graph.candidates.values() for s in specs)]
     for operator in operators:

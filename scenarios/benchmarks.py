@@ -40,7 +40,10 @@ def _realtime_factor(path: str, variant: str, overrides: Sequence[str], quick: b
             operator.warm_up()
         began = time.perf_counter()
         result = run(
-            built.graph, clock=VirtualClock(built.settings.seed, built.latency), until=built.settings.duration, keep=False
+            built.graph,
+            clock=VirtualClock(built.settings.seed, built.latency),
+            until=built.settings.duration,
+            keep=False,
         )
         factor = result.ended_at / 1e9 / (time.perf_counter() - began)
     return round(factor, 2)

@@ -57,7 +57,9 @@ def train(
     pictures: Annotated[int, typer.Option(min=10, help="Rendered pictures to train on.")] = 2000,
     minutes: Annotated[float, typer.Option(min=0.1, help="Training time for each size.")] = 8.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for weights and cards; the package's own without it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for weights and cards; the package's own without it.")
+    ] = None,
 ) -> None:
     """Train the detectors on pictures of the embedded world and write their model cards."""
     from scenarios.training import train_family

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from operators.detection.torch_detector import TorchDetector
-from operators.messages import Detection
+from operators.messages import LABELS, Detection
 from operators.models import cards, evaluation, loading, training
 from operators.models.examples import Example, Examples
 from pipeline.errors import UsageError
@@ -24,6 +24,8 @@ HELD_OUT_SEED = 9_000_001
 """No picture of this seed is ever trained on."""
 STEPS_PER_MINUTE = {"small": 600, "medium": 400, "large": 300}
 """Fixed, so that ``minutes`` names the same training on every computer; about right on one core of a 2024 server."""
+PROMINENT_PX = 2000
+"""An object with this many pixels in view counts as wholly visible, whatever share of it that is."""
 CROPS_PX = {"small": (320, 180), "medium": (320, 192), "large": (320, 192)}
 DATA = (
     "Rendered streets of `scenarios.dataset`: random roads, traffic, people, occluders, light; picture k of a seed "
@@ -145,7 +147,16 @@ def rendered(seed: int, pictures: int, cache: Path, report: Callable[[str], None
 
 
 def example(seed: int, index: int) -> Example:
-    raise NotImplementedError
+    """Picture ``index`` of ``seed`` as training and evaluation read it."""
+    rgb, boxes = dataset.picture(seed, index)
+    return Example(
+        rgb=rgb,
+        labels=np.array([LABELS.index(box.label) for box in boxes], dtype=np.int64),
+        boxes=np.array([(box.x0_px, box.y0_px, box.x1_px, box.y1_px) for box in boxes], np.float32).reshape(-1, 4),
+        # The share counts what lies beside the picture as hidden: the half truck that fills a third of it is not.
+        visible=np.array([max(box.visible_share, min(1.0, box.pixels / PROMINENT_PX)) for box in boxes], np.float32),
+        distance_m=np.array([box.distance_m for box in boxes], dtype=np.float32),
+    )
 
 
 def _store(stem: Path, examples: Examples) -> None:

@@ -56,7 +56,7 @@ def gate(
     limits = envelope or Envelope()
     dt_s = min(max(dt_s, 0.0), 1.0) if math.isfinite(dt_s) else 0.0
     speed = math.nan if ego is None else ego.speed_mps
-    why = _objection(command, speed)
+    why = _objection(command, ego)
     if command is None or why:
         return _safe_stop(command, speed, last, dt_s, limits, why)
     steer = _steered(command.steer_rad, speed, last, dt_s, limits)
@@ -69,13 +69,15 @@ def gate(
     )
 
 
-def _objection(command: ControlCommand | None, speed_mps: float) -> str:
+def _objection(command: ControlCommand | None, ego: EgoState | None) -> str:
     if command is None:
         return "no fresh command"
     for name in ("throttle", "brake", "steer_rad"):
         if not math.isfinite(getattr(command, name)):
             return f"{name} is not finite"
-    return "" if math.isfinite(speed_mps) else "the ego's speed is not finite"
+    if ego is None:
+        return "no fresh ego state"
+    return "" if math.isfinite(ego.speed_mps) else "the ego's speed is not finite"
 
 
 def _safe_stop(

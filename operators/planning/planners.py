@@ -16,7 +16,7 @@ from pipeline.definition import Context, DeadlineMissed, Operator
 from pipeline.ports import Input, Output, State, keep_last, latest
 from pipeline.timestamps import Duration, seconds
 
-PASSES = ("coarse", "half", "fine")
+PASSES = ("coarse", "medium", "fine")
 """Names of the Frenet planner's work, as in latency profiles."""
 
 ROUTE_AGE: Duration = seconds(60)
@@ -102,7 +102,7 @@ class _Planner(Operator):
 class FrenetPlanner(_Planner):
     """Frenet optimal trajectories, coarse first, then finer while time is left.
 
-    Ports: ``predictions``, ``ego`` (same t), ``route`` (latest) in; ``trajectory`` out. Work: coarse, half, fine.
+    Ports: ``predictions``, ``ego`` (same t), ``route`` (latest) in; ``trajectory`` out. Work: coarse, medium, fine.
     """
 
     def __init__(

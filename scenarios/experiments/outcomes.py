@@ -137,7 +137,11 @@ def markdown(rows: Sequence[dict[str, Any]], command: str) -> str:
         "|" + "---|" * len(head),
     ]
     for row in rows:
-        impact = "–" if not row["collisions"] else f"{row['impact_speed_mps_mean']:.1f} / {row['impact_speed_mps_max']:.1f} m/s"
+        impact = (
+            "–"
+            if not row["collisions"]
+            else f"{row['impact_speed_mps_mean']:.1f} / {row['impact_speed_mps_max']:.1f} m/s"
+        )
         gap = "–" if row["min_gap_m_median"] is None else f"{row['min_gap_m_median']:.1f} m"
         p50 = "–" if row["latency_ms_p50_median"] is None else f"{row['latency_ms_p50_median']:.0f} ms"
         lines.append(

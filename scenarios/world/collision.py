@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from scenarios.world.kernels import allocating, kernel
 
-@njit(cache=True, error_model="numpy")
+
+@allocating
 def corners(x: float, y: float, yaw: float, length: float, width: float) -> NDArray[np.float64]:
     """Corners of a box given by its centre, counter-clockwise from front left: (4, 2)."""
     out = np.empty((4, 2))
@@ -25,7 +26,7 @@ def corners(x: float, y: float, yaw: float, length: float, width: float) -> NDAr
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
     """Whether two boxes (corner arrays) overlap: separating-axis test over the four edge normals."""
     for k in range(4):
@@ -43,7 +44,7 @@ def overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def point_to_edge(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
     """Distance of a point from a line segment."""
     dx, dy = bx - ax, by - ay
@@ -52,7 +53,7 @@ def point_to_edge(px: float, py: float, ax: float, ay: float, bx: float, by: flo
     return math.sqrt((px - ax - t * dx) ** 2 + (py - ay - t * dy) ** 2)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def gap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Smallest distance between two boxes (corner arrays); 0 when they overlap."""
     if overlap(a, b):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.messages import ControlCommand, EgoSize, EgoState
+from scenarios.world.kernels import kernel
 
 STEP_S = 0.005
 GRAVITY_MPS2 = 9.81
@@ -47,7 +47,7 @@ def parameters(size: EgoSize) -> NDArray[np.float64]:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def wheel_force(pedals: float, force: float, speed: float, p: NDArray[np.float64], dt: float) -> float:
     """Force at the wheels after ``dt``: first-order lag towards what throttle (> 0) or brake (< 0) asks for."""
     if pedals >= 0.0:
@@ -60,7 +60,7 @@ def wheel_force(pedals: float, force: float, speed: float, p: NDArray[np.float64
     return force + (wanted - force) * min(1.0, dt / lag)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def step(state: NDArray[np.float64], throttle: float, brake: float, steer: float, p: NDArray[np.float64]) -> None:
     """Advance ``state`` by one ``STEP_S`` in place (semi-implicit Euler)."""
     mass, front, rear, height, friction = p[0], p[2], p[3], p[4], p[7]

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from scenarios.world.kernels import allocating, kernel
 
 RAYS = 24
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def ray_to_box(ox: float, oy: float, dx: float, dy: float, box: NDArray[np.float64]) -> float:
     """Distance along a ray (unit direction) to the nearest edge of a box (corners, (4, 2)); inf when it misses."""
     best = np.inf
@@ -32,7 +33,7 @@ def ray_to_box(ox: float, oy: float, dx: float, dy: float, box: NDArray[np.float
     return best
 
 
-@njit(cache=True, error_model="numpy")
+@allocating
 def visible_share(
     eye: NDArray[np.float64],
     yaw: float,

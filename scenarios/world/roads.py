@@ -9,10 +9,10 @@ import math
 
 import msgspec
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.messages import Route
+from scenarios.world.kernels import kernel
 
 LEAD_IN_M = 400.0
 LEAD_OUT_M = 800.0
@@ -111,7 +111,7 @@ def along(x: float, y: float, yaw: float, curvature: float, length: float) -> tu
     )
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
 def frenet(table: NDArray[np.float64], x: float, y: float) -> tuple[float, float]:
     """(s, d) of a point against the ``Road.table``: the segment that it projects onto at the smallest distance."""
     best_s, best_d = 0.0, 1e9

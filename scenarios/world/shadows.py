@@ -8,15 +8,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
-
-from scenarios.world.raster import NEAR_M, Array, Frame, Library, Objects, View, row_interval
+from scenarios.world.kernels import Array, allocating, kernel
+from scenarios.world.raster import NEAR_M, Frame, Library, Objects, View, bounds, crossings
 
 SUN_SHADOW, UNDER = 1, 2
 REACH_M = 130.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def hull(points: Array, count: int, out: Array) -> int:
     """Convex hull (counter-clockwise) of ``points[:count]`` by monotone chains; returns its corner count."""
     for i in range(1, count):
@@ -40,7 +39,7 @@ def hull(points: Array, count: int, out: Array) -> int:
     return k - 1
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def inside(polygon: Array, count: int, x: float, y: float) -> bool:
     """Whether a point lies in a counter-clockwise convex polygon."""
     for i in range(count):
@@ -51,7 +50,7 @@ def inside(polygon: Array, count: int, x: float, y: float) -> bool:
     return count >= 3
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def cast(library: Library, row: int, pose: Array, sun: Array, points: Array, out: Array) -> int:
     """Shadow outline on z = 0 of one convex part of an object, into ``out``; returns its corner count."""
     first, end = library.caster_ranges[row, 0], library.caster_ranges[row, 1]
@@ -63,7 +62,7 @@ def cast(library: Library, row: int, pose: Array, sun: Array, points: Array, out
     return int(hull(points, end - first, out))
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_mask(polygon: Array, count: int, view: View, mask: Array, value: int, picture: Array) -> None:
     """Fill a ground polygon (map coordinates) into the mask."""
     height, width = mask.shape
@@ -87,17 +86,16 @@ def fill_mask(polygon: Array, count: int, view: View, mask: Array, value: int, p
             corners += 1
     if corners < 3:
         return
-    first = max(0, int(math.ceil(max(top, -1.0) - 0.5)))
-    last = min(height - 1, int(math.ceil(min(bottom, height + 1.0) - 0.5)) - 1)
-    for y in range(first, last + 1):
-        low, high = row_interval(picture, corners, y + 0.5)
+    first, end = bounds(top, bottom, height)
+    for y in range(first, end):
+        low, high = crossings(picture, corners, y + 0.5)
         if high > low:
-            begin = max(0, int(math.ceil(max(low, -1.0) - 0.5)))
-            for x in range(begin, min(width, int(math.ceil(min(high, width + 1.0) - 0.5)))):
+            begin, stop = bounds(low, high, width)
+            for x in range(begin, stop):
                 mask[y, x] |= value
 
 
-@njit(cache=True, error_model="numpy")
+@allocating
 def draw_shadows(library: Library, objects: Objects, footprint: Array, view: View, sun: Array, frame: Frame) -> None:
     """Clear the mask and draw the shadow of every object near enough; ``footprint``: (n, 2) length and width, 0 for none."""
     frame.shadow[:] = 0
@@ -121,7 +119,7 @@ def draw_shadows(library: Library, objects: Objects, footprint: Array, view: Vie
             fill_mask(outline, 4, view, frame.shadow, UNDER, picture)
 
 
-@njit(cache=True, error_model="numpy")
+@allocating
 def sun_shares(library: Library, objects: Objects, casters: Array, receivers: Array, sun: Array) -> None:
     """Set ``objects.sun`` of the receivers: how much of their footprint the casters (rows of objects) leave in the sun."""
     points, outline = np.empty((256, 2)), np.empty((512, 2))

@@ -332,7 +332,6 @@ def test_a_race_that_is_over_abandons_the_request_and_counts_it_as_waste() -> No
     result = driven(cloud, frames=3, deadline=None)
     assert set(winners(result)) == {"local"}
     assert all(e.at - e.t == 150 * MS for e in sent(result)), "the race's own bound on the candidate"
-    # The first one teaches it that answers take longer than it would wait.
     assert cloud.usage.outcomes == Counter({"abandoned": 3})
     assert cloud.usage.wasted_bits == cloud.usage.sent_bits > 0
 
@@ -370,3 +369,11 @@ def test_one_detector_can_drive_twice() -> None:
 def test_a_mistake_is_told_when_the_detector_is_made(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         remote(**wrong)
+
+
+def test_after_an_answer_that_did_not_come_only_one_frame_a_second_is_risked() -> None:
+    cloud = RemoteDetector(transport=Silent(), link="ideal", hold=ms(120))
+    result = driven(cloud, frames=30)
+    waited = [e.t for e in sent(result) if e.at - e.t > 30 * MS]
+    assert waited == [t * MS for t in (0, 1200, 2400, 3600, 4800)]
+    assert cloud.usage.outcomes == Counter({"no answer in time": 5, "too slow": 25})

@@ -97,5 +97,5 @@ def test_the_faster_the_smaller_the_steering() -> None:
 
 
 def test_an_unknown_speed_is_a_safe_stop() -> None:
-    for state in (None, ego(math.nan)):
-        assert gate(command(0.5), state, Sent(), 0.01).reason == "safe_stop: the ego's speed is not finite"
+    assert gate(command(0.5), ego(math.nan), Sent(), 0.01).reason == "safe_stop: the ego's speed is not finite"
+    assert gate(command(0.5), None, Sent(), 0.01).reason == "safe_stop: no fresh ego state"

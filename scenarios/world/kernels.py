@@ -1,0 +1,24 @@
+"""How the world's inner loops are compiled: strict floating point, cached, and without reference counting."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, TypeVar
+
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile on first use and cache on disk. Kernels never allocate, so arrays need no reference counts: their
+    bookkeeping would cost more than the pixels. No fast-math: equal input must give equal bytes."""
+    compiled: Function = njit(cache=True, error_model="numpy", _nrt=False)(function)
+    return compiled
+
+
+def allocating(function: Function) -> Function:
+    """Like ``kernel`` for functions that create arrays."""
+    compiled: Function = njit(cache=True, error_model="numpy")(function)
+    return compiled
