@@ -14,7 +14,7 @@ from typing import Union
 
 from cloud.encoding import QUALITY, encode_picture
 from cloud.estimation import ResponseTimes
-from cloud.gate import TrustGate, detections
+from cloud.gate import TrustGate, detections, merge
 from cloud.link_classes import Connection, connect
 from cloud.protocol import DetectionRequest, ProtocolError, decode_answer, encode_request
 from cloud.speculation import Situation, Skip, Speculation
@@ -116,6 +116,10 @@ class RemoteDetector(Operator):
         self._transport = self._given
         self._times = ResponseTimes()
         self.usage = Usage()
+
+    def merge(self, value: Detections, local: Detections) -> Detections:
+        """The cloud advises: what the local side saw in the same picture stays, refined and added to."""
+        return merge(local, value)
 
     def on_watermark(self, ctx: Context) -> Iterator[Union[Detections, Wait]]:
         """Offer the frame of t, wait for the answer, yield it if the gate lets it pass. Raises CandidateFailed."""

@@ -13,6 +13,7 @@ from pipeline import registry
 from pipeline.construction import BROKEN, construct
 from pipeline.definition import Operator, Source
 from pipeline.errors import InvalidLaunchFile, MissingExtra, SkylaneError, UnknownOperator
+from pipeline.exclusive import Exclusive
 from pipeline.graph import ExecutionModel, Graph
 from pipeline.latency import MEASURED, Latency, LatencyModel, Profile
 from pipeline.launchfile import LaunchFile, Problems
@@ -120,6 +121,8 @@ class _Builder:
         with self._at(("world", "use")):
             factory = registry.find(registry.WORLDS, settings.use, "world")
             self.world = construct(factory, settings.args, {"seed": self.settings.seed}, ("world",), self.problems)
+            if self.world is not None and self.settings.engine != "virtual":
+                self.world = Exclusive(self.world)
 
     def _construct(self, settings: OperatorSettings | CandidateSettings, path: FieldPath) -> Operator | None:
         with self._at((*path, "use")):

@@ -116,6 +116,13 @@ class Operator:
         """Answer for t although the deadline has passed; what it returns is sent and t is sealed."""
         return miss.best
 
+    def merge(self, value: Any, local: Any) -> Any:
+        """As a candidate that outranks the operator: its value for t, given the local one that is at hand.
+
+        A remote candidate overrides this where it may add to what the local side found, but not take from it.
+        """
+        return value
+
     def on_late(self, t: Timestamp, value: Any, late_by: Duration) -> None:
         """A result for t that came after t was sealed. It can no longer be sent."""
 

@@ -65,10 +65,9 @@ class _Keeper:
         self._result, self._values, self._events = result, values, events
 
     def on_event(self, event: Event) -> None:
-        kind = type(event)
-        if kind is Missed:
-            self._result.misses.append(event)  # type: ignore[arg-type]
-        elif self._values and kind is Sent:
+        if isinstance(event, Missed):
+            self._result.misses.append(event)
+        elif self._values and isinstance(event, Sent):
             self._result.values.setdefault(event.stream, []).append((Timestamp(event.t), event.value))
         if self._events:
             self._result.events.append(event)

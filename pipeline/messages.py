@@ -92,7 +92,7 @@ def first_non_finite(value: Any, path: str = "") -> str | None:
     if isinstance(value, msgspec.Struct):
         fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
     elif isinstance(value, (tuple, list)):
-        fields = ((f"[{i}]", item) for i, item in enumerate(value))  # type: ignore[assignment]
+        fields = ((f"[{i}]", item) for i, item in enumerate(value))
     else:
         return None
     for name, item in fields:

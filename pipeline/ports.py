@@ -103,7 +103,7 @@ class Port(Generic[T]):
             bound = copy.copy(self)
             bound.owner = instance
             instance.__dict__[self.name] = bound
-        return bound  # type: ignore[no-any-return]
+        return bound
 
     def __str__(self) -> str:
         owner = self.owner.name or type(self.owner).__name__ if self.owner is not None else "?"

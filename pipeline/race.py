@@ -245,6 +245,10 @@ class Race:
         """True if the candidate's value is final."""
         return self._find(name).state == _DONE
 
+    def value_of(self, name: str) -> Any:
+        """The candidate's value so far, final or not; None without one."""
+        return self._find(name).value
+
     def set_deadline(self, name: str, deadline: int) -> None:
         """The candidate's own deadline, known only when it begins."""
         self._find(name).deadline = deadline

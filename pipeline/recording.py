@@ -110,7 +110,7 @@ class Recorder:
     def _finish(self) -> None:
         self._about |= {"hash": self._digest.hexdigest(), "output_hash": self._digest.outputs_hexdigest()}
         self._writer.add_metadata(METADATA, self._about | {"events": str(self._count)})
-        self._writer.finish()
+        self._writer.finish()  # type: ignore[no-untyped-call]
 
     def _write_other(self, event: Event) -> None:
         data = msgspec.json.encode({"n": self._count, **msgspec.to_builtins(event)})

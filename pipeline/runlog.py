@@ -1,4 +1,4 @@
-"""Reads a run's log back, also one that was cut off: messages per stream, pictures, events, in the order they happened."""
+"""Reads a run's log back, also one that was cut off: messages per stream, pictures, events, in order."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from pipeline.building import Built
 from pipeline.errors import RecordingFailed
 from pipeline.events import Event, Observer
 from pipeline.execution import VirtualClock, WallClock, run
+from pipeline.recording import Recorder
 from pipeline.settings import Settings
 from pipeline.summary import Summary
 
@@ -59,7 +60,7 @@ def run_variant(
     prepare(folder)
     settings = built.settings
     summary = Summary(response_stream(built))
-    recorder = open_recorder(built, folder) if record else None
+    recorder = Recorder(folder / "log.mcap", launch=built.text, seed=settings.seed) if record else None
     followers: list[Observer] = [summary, *([recorder] if recorder is not None else []), *observers]
     began = time.monotonic()
     with stopping() if stop is None else nullcontext(stop) as stopped:
@@ -165,15 +166,6 @@ def limit_threads(environment: Any = os.environ) -> None:
     """Let numeric libraries use one thread, so that variants side by side do not disturb each other."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         environment.setdefault(name, "1")
-
-
-def open_recorder(built: Built, folder: Path) -> Any | None:
-    """The recorder of this run, or None where recording is not installed."""
-    try:
-        from pipeline.recording import Recorder
-    except ModuleNotFoundError:
-        return None
-    return Recorder(folder / "log.mcap", launch=built.text, seed=built.settings.seed)
 
 
 def _clock(built: Built) -> VirtualClock | WallClock:

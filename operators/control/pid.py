@@ -55,8 +55,11 @@ class PidSettings:
     safe_jerk_mps3: float = 8.0
     """… at this rate, so that the wait for the first plan costs little speed."""
     hold_brake: float = 0.4
-    emergency_mps2: float = 6.0
-    """A plan that decelerates harder than this gets at least its full share of brake, whatever the feedback says."""
+    start_mps: float = 1.0
+    """Below this a plan that speeds up is joined ``start_s`` later."""
+    start_s: float = 0.8
+    emergency_mps2: float = 7.5
+    """A plan that decelerates this hard is an emergency: the whole pedal, whatever the feedback says."""
 
 
 class PidState(NamedTuple):
@@ -111,6 +114,10 @@ def control(
         braked = pedals(-min(chosen.safe_decel_mps2, chosen.safe_jerk_mps3 * idle_s), ego.speed_mps, chosen, car)
         return command_of(braked, ego.steer_rad, f"safe_stop: {why}"), PidState(idle_s=idle_s)
     wanted = reference(trajectory, age_s, chosen.lag_s)
+    if ego.speed_mps < chosen.start_mps:
+        # A plan made anew at every instant of standstill begins at standstill: without looking ahead the car never starts.
+        later = reference(trajectory, age_s + chosen.start_s, chosen.lag_s)
+        wanted = later if later.speed_mps > ego.speed_mps + 0.2 else wanted
     error = wanted.speed_mps - ego.speed_mps
     behind = (wanted.x_m - ego.x_m) * math.cos(ego.yaw_rad) + (wanted.y_m - ego.y_m) * math.sin(ego.yaw_rad)
     place = min(max(chosen.position * behind, -chosen.position_max_mps2), chosen.position_max_mps2)
@@ -122,7 +129,7 @@ def control(
         limit = chosen.integral_max_mps2
         integral = min(max(integral + chosen.integral * error * dt_s, -limit), limit)
     if wanted.accel_mps2 <= -chosen.emergency_mps2:
-        asked, integral = min(asked, wanted.accel_mps2), min(integral, 0.0)
+        asked, integral = min(asked, -car.brake_decel_mps2 - 1.0), min(integral, 0.0)
     if wanted.speed_ahead_mps < 0.2 and ego.speed_mps < 0.3:
         pressed, integral = (0.0, chosen.hold_brake), 0.0
     else:

@@ -82,6 +82,8 @@ def locate(track: Track, depth: DepthFrame, ego: EgoState, settings: LocatorSett
         width_m=width,
         yaw_rad=math.remainder(ego.yaw_rad + yaw, math.tau),
         position_std_m=found.std_m,
+        cross_std_m=0.05 + chosen.box_error_px * found.depth_m / camera.fx_px,
+        sight_rad=math.atan2(y - ego.y_m, x - ego.x_m),
     )
 
 
@@ -110,15 +112,18 @@ def _middle(low: float, high: float, margin: float, size: int) -> tuple[int, int
 
 
 def _depth_from_road(box: Box, camera: CameraModel, settings: LocatorSettings) -> _Range | None:
-    """Distance at which the box's lower edge touches the road; None when it is cut off or above the horizon."""
-    if box.y1_px >= camera.height_px - 1.0:
-        return None
-    u = (box.x0_px + box.x1_px) / 2.0
-    point = ground_point(camera, u, box.y1_px)
+    """Distance at which the box's lower edge touches the road; None above the horizon.
+
+    A box cut off by the picture's lower edge stands somewhat nearer than the road seen there.
+    """
+    is_cut = box.y1_px >= camera.height_px - 1.0
+    point = ground_point(camera, (box.x0_px + box.x1_px) / 2.0, min(box.y1_px, float(camera.height_px)))
     if point is None:
         return None
     forward = camera_axes(camera)[:, 2]
     depth = float((point - (camera.x_m, camera.y_m, camera.z_m)) @ forward)
+    if is_cut:
+        return _Range(0.9 * depth, 0.3 + 0.1 * depth)
     # d = f h / rows below the horizon, so one row off moves it by d² / (f h).
     return _Range(depth, 0.1 + settings.box_error_px * depth**2 / (camera.fy_px * max(camera.z_m, 0.1)))
 

@@ -71,6 +71,11 @@ class Obstacle(Message, frozen=True, kw_only=True):
     speed_x_mps: float = 0.0
     speed_y_mps: float = 0.0
     position_std_m: float = 0.5
+    """Along the line of sight, in which cameras are worst."""
+    cross_std_m: float = 0.0
+    """Across the line of sight; 0: as along it."""
+    sight_rad: float = 0.0
+    """Direction from the camera to it, in ``Obstacles.frame_id``."""
 
 
 class Obstacles(Message, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ def varied(example: Example, *, scale: float, width_px: int, height_px: int, rng
     cropped = _crop(example, x0, y0, crop_w, crop_h)
     mirror = rng.random() < 0.5
     rgb = cropped.rgb[:, ::-1] if mirror else cropped.rgb
-    picture = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
+    picture = torch.from_numpy(np.array(rgb, order="C")).permute(2, 0, 1)[None]
     resampled = resized(picture, height_px, width_px)[0].permute(1, 2, 0).numpy()
     boxes = cropped.boxes * np.array([width_px / crop_w, height_px / crop_h] * 2, dtype=np.float32)
     if mirror:

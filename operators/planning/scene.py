@@ -66,7 +66,7 @@ def finite(predictions: Predictions) -> Predictions:
 
 
 def sampled(predictions: Predictions, times_s: Floats, age_s: float = 0.0) -> list[Floats]:
-    """Each prediction's positions (instants, 2), all finite, at ``times_s`` after now; ``age_s``: how long ago it was made.
+    """Each prediction's positions (instants, 2), all finite, ``times_s`` after now; ``age_s``: how old it is.
 
     Beyond the predicted horizon the last velocity is held.
     """
@@ -117,7 +117,8 @@ def scene(
     """The obstacles at ``times_s`` from now.
 
     Free space that is violated already cannot be kept: down to a least share it is cut to what there is, so that a car
-    that passes close to something does not freeze, and does not come closer either. Obstacles with values that are not finite are left out.
+    that passes close to something does not freeze, and does not come closer either. Obstacles with values that are not
+    finite are left out.
     """
     usable = finite(predictions)
     n = len(times_s)

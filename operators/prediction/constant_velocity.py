@@ -41,12 +41,14 @@ class PredictorSettings:
 
 
 class Sighting(NamedTuple):
-    """One located position."""
+    """One located position, and how uncertain it is along and across the line of sight."""
 
     t_s: float
     x_m: float
     y_m: float
     std_m: float
+    cross_std_m: float
+    sight_rad: float
 
 
 class History(NamedTuple):
@@ -61,7 +63,7 @@ Histories = tuple[History, ...]
 
 
 class Motion(NamedTuple):
-    """Fitted position and velocity at one instant, and how uncertain each velocity axis is."""
+    """Fitted position and velocity at one instant, and how uncertain the velocity is on its worse axis."""
 
     x_m: float
     y_m: float
@@ -77,7 +79,7 @@ def observe(histories: Histories, obstacles: Obstacles, t_s: float, settings: Pr
         old = by_id.get(item.track_id)
         kept = old.sightings if old is not None and old.obstacle.label == item.label else ()
         std = item.position_std_m if item.position_std_m > 0.0 else 0.5
-        seen = Sighting(t_s, item.x_m, item.y_m, std)
+        seen = Sighting(t_s, item.x_m, item.y_m, std, item.cross_std_m or std, item.sight_rad)
         recent = tuple(s for s in kept if 0.0 < t_s - s.t_s <= settings.memory_s)
         by_id[item.track_id] = History(item, (*_without_jump(recent, seen, item.label, settings), seen))
     alive = (h for h in by_id.values() if t_s - h.sightings[-1].t_s <= settings.coast_s)
@@ -107,31 +109,44 @@ def _without_jump(
 def fit(history: History, t_s: float, settings: PredictorSettings) -> Motion:
     """Position and velocity at ``t_s``: least squares with a zero-speed prior; outliers weigh less (Huber).
 
+    Along and across the line of sight are fitted apart, since a camera sees a step aside long before a step closer.
     Source: Bayesian linear regression; the prior's spread is how fast this kind of road user usually moves.
     """
     rows = np.array(history.sightings)
-    age, position = rows[:, 0] - t_s, rows[:, 1:3]
-    label = history.obstacle.label
+    label, sight = history.obstacle.label, history.sightings[-1].sight_rad
+    axes = np.array([(math.cos(sight), -math.sin(sight)), (math.sin(sight), math.cos(sight))])
+    age, position, stds = rows[:, 0] - t_s, rows[:, 1:3] @ axes, rows[:, 3:5]
     prior = settings.vehicle_speed_std_mps if label == "vehicle" else settings.person_speed_std_mps
-    weight = 1.0 / rows[:, 3] ** 2
     huber = np.ones(len(rows))
     for _ in range(3):
-        w = weight * huber
-        moments = np.array([[w.sum(), (w * age).sum()], [(w * age).sum(), (w * age**2).sum() + prior**-2]])
-        right = np.stack([(w[:, None] * position).sum(0), (w[:, None] * age[:, None] * position).sum(0)])
-        solution = np.linalg.solve(moments, right)
-        residual = np.hypot(*(position - solution[0] - age[:, None] * solution[1]).T) / rows[:, 3]
-        huber = np.minimum(1.0, 1.5 / np.maximum(residual, 1e-9)) if len(rows) >= 4 else huber
-    std = math.sqrt(float(np.linalg.inv(moments)[1, 1]))
-    (x, y), (speed_x, speed_y) = solution
-    speed = math.hypot(speed_x, speed_y)
+        fitted, speed_std = _line(age, position, huber[:, None] / stds**2, prior)
+        residual = np.hypot(*((position - fitted[0] - age[:, None] * fitted[1]) / stds).T)
+        if len(rows) >= 4:  # Of three points no one is the outlier.
+            huber = np.minimum(1.0, 1.5 / np.maximum(residual, 1e-9))
+    std = float(speed_std.max())
+    velocity = fitted[1] * _speed_scale(float(np.hypot(*fitted[1])), std, label, settings)
+    start = fitted[0] if velocity.any() else np.average(position, axis=0, weights=huber[:, None] / stds**2)
+    (x, y), (speed_x, speed_y) = axes @ start, axes @ velocity
+    return Motion(float(x), float(y), float(speed_x), float(speed_y), std)
+
+
+def _line(age: Floats, position: Floats, weight: Floats, prior_std: float) -> tuple[Floats, Floats]:
+    """Intercept and slope (2, axes) of each column of ``position``, and the slopes' standard deviations (axes,)."""
+    total, first = weight.sum(0), (weight * age[:, None]).sum(0)
+    second = (weight * age[:, None] ** 2).sum(0) + prior_std**-2
+    right, moment = (weight * position).sum(0), (weight * age[:, None] * position).sum(0)
+    determinant = total * second - first**2
+    slope = (total * moment - first * right) / determinant
+    intercept = (second * right - first * moment) / determinant
+    return np.stack([intercept, slope]), np.sqrt(total / determinant)
+
+
+def _speed_scale(speed_mps: float, std_mps: float, label: str, settings: PredictorSettings) -> float:
+    """Nobody is faster than their kind; a vehicle whose speed is not clearly above nothing stands."""
+    if label == "vehicle" and speed_mps < max(settings.still_mps, 2.0 * std_mps):
+        return 0.0
     limit = _speed_max(label, settings)
-    scale = min(1.0, limit / speed) if speed > 0.0 else 1.0
-    if label == "vehicle" and speed < max(settings.still_mps, 2.0 * std):
-        scale = 0.0
-    if scale == 0.0 or len(rows) == 1:
-        x, y = np.average(position, axis=0, weights=weight) if scale == 0.0 else position[-1]
-    return Motion(float(x), float(y), float(speed_x) * scale, float(speed_y) * scale, std)
+    return limit / speed_mps if speed_mps > limit else 1.0
 
 
 def _speed_max(label: str, settings: PredictorSettings) -> float:

@@ -14,8 +14,8 @@ from pipeline.execution import VirtualClock, run
 from pipeline.latency import MEASURED
 from pipeline.launchfile import resolve
 from pipeline.replaying import compare
-from pipeline.running import limit_threads
 from pipeline.runlog import RunLog
+from pipeline.running import limit_threads
 
 
 def replay_run(folder: Path, *, as_json: bool = False) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.building import build
 from pipeline.commands.printing import table
-from pipeline.errors import InvalidLaunchFile
+from pipeline.errors import InvalidLaunchFile, SkylaneError
 from pipeline.launchfile import LaunchFile, resolve
 from pipeline.running import prepare, remove_variants, write_json
 from pipeline.suggestions import suggest
@@ -56,7 +56,7 @@ def run_launch_file(
     }
     if chosen != [""]:
         write_json(folder / "result.json", summary)
-    written = _artifacts(folder, results) if artifacts and results else []
+    written = _artifacts(folder) if artifacts and results else []
     if as_json:
         print(json.dumps(summary, indent=2, ensure_ascii=False))
     else:
@@ -101,13 +101,15 @@ def _run(plan: Sequence[Job], jobs: int, launch: LaunchFile, *, quiet: bool) -> 
         return run_all(plan, jobs, observe)
 
 
-def _artifacts(folder: Path, results: Sequence[dict[str, Any]]) -> list[Path]:
+def _artifacts(folder: Path) -> list[Path]:
+    """Report, trace and video; where one cannot be made the run still counts, and its records are there."""
     try:
         from pipeline.report import write_report
-    except ImportError:
+
+        return write_report(folder)
+    except (ImportError, SkylaneError) as error:
+        print(f"skylane: no report: {error}", file=sys.stderr)
         return []
-    written: list[Path] = list(write_report(folder))
-    return written
 
 
 def _print(launch: LaunchFile, results: list[dict[str, Any]], files: list[Path]) -> None:

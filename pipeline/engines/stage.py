@@ -10,12 +10,12 @@ from typing import Any
 
 from pipeline import events as ev
 from pipeline.deadlines import DeadlineSpec
-from pipeline.definition import END, CandidateFailed, DeadlineMissed, Operator, Source
+from pipeline.definition import END, CandidateFailed, Operator, Source
 from pipeline.engines import versions
 from pipeline.engines.intake import Intake
 from pipeline.engines.streams import Stream, wrong_type
 from pipeline.engines.watch import DeadlineWatch
-from pipeline.engines.work import AT_CANDIDATE_DEADLINE, AT_DEADLINE, Host, OperatorContext, Run, Work
+from pipeline.engines.work import AT_CANDIDATE_DEADLINE, AT_DEADLINE, Host, OperatorContext, Run, Work, miss_of
 from pipeline.errors import OperatorFailed
 from pipeline.graph import LOCAL, CandidateSpec
 from pipeline.joining import Joined
@@ -199,8 +199,11 @@ class Stage:
         if wrong:
             self.on_failed(work, wrong, None)
             return
-        work.value = value
         run = work.run
+        if work.candidate != LOCAL and value is not None and not run.race.fenced:
+            local = run.race.value_of(LOCAL)
+            value = value if local is None else work.operator.merge(value, local)
+        work.value = value
         self._finish(work, "done")
         self.perform(run, run.race.done(work.candidate, value, self.host.now()))
         if self.specs:
@@ -363,16 +366,7 @@ class Stage:
         keeps = race.policy is MissPolicy.CONTINUE and any(race.continues(w.candidate) for w in run.works)
         run.handler = OperatorContext(self, run, self.operator, None if keeps else self.states)
         committed = max((s.committed_at for s in self.states.values()), default=self.sealed)
-        miss = DeadlineMissed(
-            Timestamp(run.t),
-            budget=Duration(race.budget),
-            elapsed=Duration(now - run.started_at),
-            best=race.best.value if race.best is not None else None,
-            finished=race.finished,
-            committed=Timestamp(committed) if committed > BOTTOM else None,
-            reason=reason,
-        )
-        self.host.handle(run, run.handler, miss)
+        self.host.handle(run, run.handler, miss_of(run, reason, now, committed))
 
     def _report_miss(self, run: Run, reason: str) -> None:
         run.missed = True

@@ -139,10 +139,12 @@ class VirtualEngine:
             except Exception as error:
                 self._later(work, began, AT_FAIL, _Failure(error))
                 return
-            charge = self._charge(work, began, ctx.label)
             if type(value) is Wait:
+                # Waiting is not work: only what was named before it is charged on top.
+                charge = self._charge(work, began, ctx.label) if ctx.label else 0
                 self.call_at(self._now + charge + max(0, value.duration), AT_YIELD, stage, self._resume, work)
                 return
+            charge = self._charge(work, began, ctx.label)
             if charge > 0:
                 work.data = value
                 self.call_at(self._now + charge, AT_YIELD, stage, self._yielded, work)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from pipeline.definition import Aborted, Operator
+from pipeline.definition import Aborted, DeadlineMissed, Operator
 from pipeline.events import Event
 from pipeline.latency import LatencyModel, uniform
 from pipeline.messages import Envelope
 from pipeline.race import Commit, Race
 from pipeline.state import VersionedState
-from pipeline.timestamps import FOREVER, Duration, Timestamp
+from pipeline.timestamps import BOTTOM, FOREVER, Duration, Timestamp
 
 if TYPE_CHECKING:
     from pipeline.engines.stage import Stage
@@ -191,3 +191,17 @@ class OperatorContext:
             seed = uniform(self._stage.host.latency.seed, "rng", self._operator.name, self.t)
             self._rng = np.random.Generator(np.random.Philox(int(seed * 2**63)))
         return self._rng
+
+
+def miss_of(run: Run, reason: str, now: int, committed: int) -> DeadlineMissed:
+    """The exception that a deadline handler is given; ``committed``: the timestamp of the last committed state."""
+    race = run.race
+    return DeadlineMissed(
+        Timestamp(run.t),
+        budget=Duration(race.budget),
+        elapsed=Duration(now - run.started_at),
+        best=race.best.value if race.best is not None else None,
+        finished=race.finished,
+        committed=Timestamp(committed) if committed > BOTTOM else None,
+        reason=reason,
+    )

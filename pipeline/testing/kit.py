@@ -1,6 +1,6 @@
 """Drive one operator under the virtual clock and look at everything it said, missed and dropped.
 
-Builds the smallest graph around the operator: one scripted source per input. Decides nothing about timing: the engine does.
+Builds the smallest graph around the operator, with one scripted source per input. Timing is the engine's business.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Script(Source):
         self.out.type_ = type_
         self._values = dict(values)
         stamps = [t for t, _ in values]
-        if not stamps or any(later <= earlier for earlier, later in zip(stamps, stamps[1:])):
+        if not stamps or any(later <= earlier for earlier, later in zip(stamps, stamps[1:], strict=False)):
             raise UsageError("a script needs at least one value, and its timestamps must increase")
         self.offset = Duration(stamps[0])
         self.period = Duration(math.gcd(*(t - stamps[0] for t in stamps)) or ms(1))
@@ -123,8 +123,8 @@ def drive(
 ) -> Driven:
     """Run ``operator`` on ``{port name: [(t, value), …]}``.
 
-    ``latency``: what its work takes. ``arrivals``: by port, how long after t an input arrives. ``deadline``: from its first
-    input of t to its answer. Raises OperatorFailed as a run would.
+    ``latency``: what its work takes. ``arrivals``: by port, how long after t an input arrives. ``deadline``: from its
+    first input of t to its answer. Raises OperatorFailed as a run would.
     """
     graph = Graph("drive", execution)
     graph.add(operator, "operator")

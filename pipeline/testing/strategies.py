@@ -116,3 +116,51 @@ def arrivals_at(inputs: int) -> st.SearchStrategy[list[tuple[int, str, int]]]:
         return arrivals
 
     return st.binary(min_size=76, max_size=76).map(build)
+
+
+@dataclass(frozen=True)
+class ChainStage:
+    """One stage of a random chain; times in nanoseconds."""
+
+    latencies: tuple[int, ...]
+    """By number of the source's tick."""
+    deadline: int | None
+    queue: Literal["keep_last", "drop_newest"]
+    depth: int
+    abort: bool
+
+
+@dataclass(frozen=True)
+class RandomChain:
+    """source → stage → stage …; the source ticks every ``period``."""
+
+    period: int
+    count: int
+    stages: tuple[ChainStage, ...]
+
+
+def chains(*, ticks: int = 12, unit: int = 1_000_000) -> st.SearchStrategy[RandomChain]:
+    """Up to three overloaded stages.
+
+    Each stage's times carry a remainder of their own, so that no two stages act at the same instant; within a stage,
+    work often ends exactly at its deadline.
+    """
+
+    def stage(dice: _Dice, number: int) -> ChainStage:
+        remainder = 1 << (8 * number)
+        often = dice.below(25)
+        durations = [often if dice.below(3) == 0 else dice.below(30) for _ in range(ticks)]
+        limit = dice.one([None, often, often, 5 + dice.below(20)])
+        return ChainStage(
+            latencies=tuple(unit * d + remainder for d in durations),
+            deadline=None if limit is None else unit * limit + remainder,
+            queue=dice.one(["keep_last", "drop_newest"]),
+            depth=1 + dice.below(3),
+            abort=dice.below(2) == 0,
+        )
+
+    def build(throws: bytes) -> RandomChain:
+        dice = _Dice(throws)
+        return RandomChain(10 * unit, ticks, tuple(stage(dice, i) for i in range(1 + dice.below(3))))
+
+    return st.binary(min_size=128, max_size=128).map(build)

@@ -20,10 +20,10 @@ from scenarios.world.agents import RoadUser
 from scenarios.world.projection import eye_pose, rotation
 from scenarios.world.roads import Road
 from scenarios.world.raster import Frame, Library, Objects, View, draw
-from scenarios.world.scenery import BUILDING, Thing, street
-from scenarios.world.shading import Picture, Stage, shade, soften
+from scenarios.world.scenery import BUILDING, FAR_M, Thing, street
+from scenarios.world.shading import Picture, Stage, ray_lengths, shade, soften, tone_curve
 from scenarios.world.shadows import draw_shadows, sun_shares
-from scenarios.world.surfaces import noise_textures
+from scenarios.world.surfaces import ROW_CONSTANTS, noise_textures
 
 VEHICLE, PEDESTRIAN = 2, 3
 """Classes of road users in ``Rendered.semantic``; 0 sky, 1 road, 4 building, 5 vegetation, 6 pavement, 7 pole."""
@@ -54,7 +54,7 @@ class Scenery(NamedTuple):
     first: dict[str, int]
     """Row of each kind's first mesh in the library."""
     base: int
-    """Row of the first thing's mesh."""
+    """Row of the first thing's mesh; the far meshes follow in the same order."""
 
 
 @functools.lru_cache(maxsize=32)
@@ -67,6 +67,7 @@ def scenery(road: Road, start_s_m: float, end_s_m: float, seed: int) -> Scenery:
         items += figures
     base = len(items)
     items += [(thing.mesh, thing.casters) for thing in things]
+    items += [(thing.far, thing.casters) for thing in things]
     return Scenery(catalogue.pack(items), tuple(things), first, base)
 
 
@@ -85,12 +86,13 @@ class Renderer:
         self._library = self._scenery.library
         rng = np.random.default_rng([scenario.scenery_seed, seed, 5])
         self._objects, self._footprint = _objects(scenario, self._scenery, rng)
-        self._stage = _stage(scenario)
+        self._walls = _walls(scenario, self._scenery)
+        self._stage = _stage(scenario, camera)
         users = len(scenario.actors)
         tall = [i for i, actor in enumerate(scenario.actors) if KINDS[actor.kind].height_m > 2.0]
         houses = [users + i for i, thing in enumerate(self._scenery.things) if thing.semantic == BUILDING]
         self._casters, self._receivers = np.array(tall + houses, dtype=np.int64), np.arange(users)
-        self._frame = _frame(camera, self._library)
+        self._frame, self._row = _frame(camera, self._scenery, users), np.zeros(ROW_CONSTANTS)
         shape = (camera.height_px, camera.width_px)
         self._picture = Picture(
             rgb=np.zeros((*shape, 3), np.uint8),
@@ -107,18 +109,26 @@ class Renderer:
 
     def draw(self, ego: EgoState) -> Rendered:
         """The picture of the objects as they are."""
-        camera = self._camera
+        camera, stage, frame, picture = self._camera, self._stage, self._frame, self._picture
         eye, yaw = eye_pose(ego, camera)
-        lens = np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px])
-        view = View(eye=eye, turn=rotation(yaw, camera.pitch_rad), lens=lens)
-        stage, frame, picture = self._stage, self._frame, self._picture
+        view = View(eye=eye, turn=rotation(yaw, camera.pitch_rad), lens=_lens(camera))
+        self._choose_detail(eye)
+        frame.inverse_depth.fill(0.0)
+        frame.triangle.fill(-1)
+        frame.shadow.fill(0)
         sun_shares(self._library, self._objects, self._casters, self._receivers, stage.sun)
         draw(self._library, self._objects, view, stage.sun, frame)
         draw_shadows(self._library, self._objects, self._footprint, view, stage.sun, frame)
-        shade(self._library, self._objects, view, stage, frame, picture)
+        shade(self._walls, view, stage, frame, picture, self._row)
         rgb = picture.rgb.copy()
         soften(frame, picture.rgb, rgb)
         return Rendered(rgb, picture.depth.copy(), picture.instance.copy(), picture.semantic.copy())
+
+    def _choose_detail(self, eye: NDArray[np.float64]) -> None:
+        count = len(self._scenery.things)
+        mesh, pose = self._objects.mesh[-count:], self._objects.pose[-count:]
+        far = np.hypot(pose[:, 0] - eye[0], pose[:, 1] - eye[1]) > FAR_M
+        mesh[:] = self._scenery.base + np.arange(count) + count * far
 
     def _place(self, row: int, user: RoadUser) -> None:
         objects, actor = self._objects, user.actor
@@ -133,35 +143,38 @@ class Renderer:
         objects.braking[row] = user.braking
 
 
-def _frame(camera: CameraModel, library: Library) -> Frame:
+def _lens(camera: CameraModel) -> NDArray[np.float64]:
+    return np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px])
+
+
+def _frame(camera: CameraModel, static: Scenery, users: int) -> Frame:
     shape = (camera.height_px, camera.width_px)
-    # Road users share meshes, so that more triangles than the library has may be drawn.
-    limit = 4 * len(library.triangles) + 100_000
-    scratch = int((library.ranges[:, 1] - library.ranges[:, 0]).max())
+    ranges = static.library.ranges
+    sizes = ranges[:, 3] - ranges[:, 2]
+    limit = int(sizes[static.base :].sum() + users * sizes[: static.base].max())
     return Frame(
         inverse_depth=np.zeros(shape, np.float32),
         triangle=np.zeros(shape, np.int32),
         shadow=np.zeros(shape, np.uint8),
-        light=np.zeros((limit, 9), np.float32),
-        owner=np.zeros(limit, np.int32),
-        source=np.zeros(limit, np.int32),
-        scratch=np.zeros((scratch, 6)),
+        record=np.zeros((limit, 12), np.float32),
+        label=np.zeros((limit, 4), np.int32),
+        vertex=np.zeros((int((ranges[:, 1] - ranges[:, 0]).max()), 6)),
+        polygon=np.zeros((4, 2)),
     )
 
 
-def _stage(scenario: Scenario) -> Stage:
+def _stage(scenario: Scenario, camera: CameraModel) -> Stage:
     azimuth, elevation, road = scenario.sun_azimuth_rad, scenario.sun_elevation_rad, scenario.road
     level = math.cos(elevation)
     return Stage(
         table=road.table(),
         straight=all(segment.curvature_1pm == 0.0 for segment in road.segments),
-        lane_m=road.lane_width_m,
-        kerb_m=road.kerb_m,
-        edge_m=road.kerb_m + road.pavement_m,
+        size=np.array([road.lane_width_m, road.kerb_m, road.kerb_m + road.pavement_m]),
         sun=np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)]),
         noise=_noise(),
+        tone=tone_curve(scenario.exposure),
+        unit=ray_lengths(camera.width_px, camera.height_px, _lens(camera)),
         haze_1pm=1.0 / scenario.sight_m,
-        exposure=scenario.exposure,
     )
 
 
@@ -171,27 +184,36 @@ def _objects(scenario: Scenario, static: Scenery, rng: np.random.Generator) -> t
     objects = Objects(
         pose=np.zeros((total, 5)),
         mesh=np.full(total, -1, np.int64),
-        instance=np.zeros(total, np.uint16),
-        semantic=np.zeros(total, np.uint8),
+        tag=np.zeros(total, np.int64),
         braking=np.zeros(total, np.bool_),
+        shaded=np.arange(total) < len(actors),
         sun=np.ones(total),
         palette=np.zeros((total, 8, 3)),
-        style=np.zeros((total, 9)),
     )
     footprint = np.zeros((total, 2))
     for row, actor in enumerate(actors):
         person = actor.kind == "pedestrian"
         objects.mesh[row] = static.first[actor.kind]
-        objects.instance[row], objects.semantic[row] = actor.id, PEDESTRIAN if person else VEHICLE
+        objects.tag[row] = actor.id + ((PEDESTRIAN if person else VEHICLE) << 16)
         skin, hair = SKINS[int(rng.integers(len(SKINS)))], HAIRS[int(rng.integers(len(HAIRS)))]
         objects.palette[row, :3] = actor.colour, actor.second_colour, TYRE
         objects.palette[row, 3:] = GLASS_TINT, RIM, skin, HELMET if actor.kind == "motorcycle" else hair, PLATE
         if not person:
             footprint[row] = KINDS[actor.kind].length_m, KINDS[actor.kind].width_m
     for row, thing in enumerate(things, len(actors)):
-        objects.mesh[row], objects.semantic[row] = static.base + row - len(actors), thing.semantic
+        objects.tag[row] = thing.semantic << 16
         objects.pose[row] = (*thing.pose, 1.0)
-        objects.style[row] = thing.style
         for slot, colour in thing.palette.items():
             objects.palette[row, slot] = colour
     return objects, footprint
+
+
+def _walls(scenario: Scenario, static: Scenery) -> NDArray[np.float64]:
+    """Rows for ``surfaces.facade``, one per object."""
+    walls = np.zeros((len(scenario.actors) + len(static.things), 20))
+    for row, thing in enumerate(static.things, len(scenario.actors)):
+        if thing.semantic == BUILDING:
+            x, y, z, yaw = thing.pose
+            walls[row, :5] = x, y, z, math.cos(yaw), math.sin(yaw)
+            walls[row, 5:8], walls[row, 8:11], walls[row, 11:] = thing.palette[0], thing.palette[2], thing.style
+    return walls

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
 
-MATTE, PAINT, GLASS, FACADE, FOLIAGE, TAIL_LAMP, HEAD_LAMP, CLOTH, ROOF = range(9)
-"""Materials: how ``shading`` turns light into colour."""
+MATTE, PAINT, GLASS, FACADE, FOLIAGE, TAIL_LAMP, HEAD_LAMP, CLOTH, ROOF, GLOWING = range(10)
+"""Materials: how ``shading`` turns light into colour. Nothing is made of GLOWING: lit lamps turn into it."""
 
 PRIMARY, SECONDARY, DARK, WINDOW, METAL, SKIN, HAIR, LIGHT = range(8)
 """Palette slots: which of the object's colours a triangle takes."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scenarios.world.kernels import Array, kernel
-from scenarios.world.meshes import FACADE, GLASS, PAINT
+from scenarios.world.meshes import FACADE, GLASS, GLOWING, HEAD_LAMP, MATTE, PAINT, TAIL_LAMP
 
 NEAR_M = 0.25
 OWNER, MATERIAL, SLOT, TAG = range(4)
@@ -34,7 +34,7 @@ class Library(NamedTuple):
 
 class Objects(NamedTuple):
     """What stands in the scene, one row each. pose: x, y, z, yaw, scale; mesh: library row or -1; tag: see ``TAG``;
-    shaded: whether ground closeness darkens it; sun: share of direct light; palette (n, 8, 3); style: facade (n, 9)."""
+    shaded: whether ground closeness darkens it; sun: share of direct light; palette (n, 8, 3)."""
 
     pose: Array
     mesh: Array
@@ -43,7 +43,6 @@ class Objects(NamedTuple):
     shaded: Array
     sun: Array
     palette: Array
-    style: Array
 
 
 class View(NamedTuple):
@@ -224,6 +223,17 @@ def draw_triangle(vertex: Array, p: int, q: int, r: int, mirror: bool, view: Vie
 
 
 @kernel
+def lamp(record: Array, drawn: int, material: int, braking: bool) -> int:
+    """Colour a lamp; returns the material it is drawn with."""
+    red, green, blue, glows = 246.0, 247.0, 240.0, True
+    if material == TAIL_LAMP:
+        glows = braking
+        red, green, blue = (255.0, 38.0, 24.0) if braking else (120.0, 16.0, 18.0)
+    record[drawn, 9], record[drawn, 10], record[drawn, 11] = red, green, blue
+    return GLOWING if glows else MATTE
+
+
+@kernel
 def draw_object(library: Library, objects: Objects, o: int, view: View, sun: Array, frame: Frame, drawn: int) -> int:
     """Draw one object; ``drawn`` triangles have been recorded before, the new count is returned."""
     mesh, pose = objects.mesh[o], objects.pose[o]
@@ -244,6 +254,8 @@ def draw_object(library: Library, objects: Objects, o: int, view: View, sun: Arr
             frame.record[drawn, 6] = 1.0 / max(0.05, abs(plane + offset))
         for k in range(3):
             frame.record[drawn, 9 + k] = objects.palette[o, slot, k]
+        if material == HEAD_LAMP or material == TAIL_LAMP:
+            material = lamp(frame.record, drawn, material, objects.braking[o])
         frame.label[drawn, OWNER], frame.label[drawn, MATERIAL] = o, material
         frame.label[drawn, SLOT], frame.label[drawn, TAG] = slot, objects.tag[o]
         drawn += 1

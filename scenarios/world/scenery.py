@@ -14,6 +14,7 @@ from scenarios.world.meshes import FACADE, FOLIAGE, MATTE, METAL, PRIMARY, ROOF,
 from scenarios.world.roads import Road
 
 Rgb = tuple[float, float, float]
+FAR_M = 42.0
 BUILDING, VEGETATION, POLE = 4, 5, 7
 FACADES: tuple[Rgb, ...] = (
     (196, 184, 160), (206, 198, 182), (178, 160, 136), (168, 108, 84), (152, 92, 74), (188, 176, 168),
@@ -24,9 +25,11 @@ LEAVES: tuple[Rgb, ...] = ((84, 110, 52), (96, 118, 58), (72, 98, 50), (106, 122
 
 
 class Thing(NamedTuple):
-    """One piece of scenery: its mesh and pose; class; palette rows by slot; facade style; whether it hides and shades."""
+    """One piece of scenery: its meshes and pose (x, y, z, yaw); class; palette rows by slot; facade style; size."""
 
     mesh: Mesh
+    far: Mesh
+    """What is drawn from ``FAR_M`` on."""
     casters: list[Points]
     pose: tuple[float, float, float, float]
     semantic: int
@@ -92,6 +95,8 @@ def house(rng: np.random.Generator, pose: tuple[float, float, float, float], bay
         builder.quad([(0.0, 0.0, wall), (width, 0.0, wall), (width, depth, wall), (0.0, depth, wall)], WINDOW, ROOF)
         builder.box((-0.05, 0.0, wall), (0.3, depth, wall + 0.45), 2, MATTE)
         builder.box((width - 0.3, 0.0, wall), (width + 0.05, depth, wall + 0.45), 2, MATTE)
+    builder.box((0.0, -0.10, ground_m - 0.14), (width, 0.02, ground_m + 0.10), 2, MATTE)
+    far = builder.mesh()
     _front(builder, rng, bays, bay, floors, floor_m, ground_m)
     tint = FACADES[int(rng.integers(len(FACADES)))]
     tint = tuple(float(v) * float(f) for v, f in zip(tint, rng.uniform(0.94, 1.05, 3)))  # type: ignore[assignment]
@@ -100,7 +105,7 @@ def house(rng: np.random.Generator, pose: tuple[float, float, float, float], bay
     style = (floor_m, ground_m, float(rng.uniform(0.36, 0.5)), float(rng.uniform(0.44, 0.54)), float(rng.random() < 0.35), float(rng.integers(1000)), wall, bay, depth / round(depth / bay))
     outline = [(x, y, z) for x in (0.0, width) for y in (0.0, depth) for z in (0.0, wall)]
     ridge = [(x, 0.5 * depth, top) for x in (0.0, width)]
-    return Thing(builder.mesh(), [np.array(outline + ridge)], pose, BUILDING, palette, style, (width, depth, wall))
+    return Thing(builder.mesh(), far, [np.array(outline + ridge)], pose, BUILDING, palette, style, (width, depth, wall))
 
 
 def _dormer(builder: Builder, x: float, wall: float, top: float, depth: float) -> None:
@@ -113,9 +118,7 @@ def _dormer(builder: Builder, x: float, wall: float, top: float, depth: float) -
 
 
 def _front(builder: Builder, rng: np.random.Generator, bays: int, bay: float, floors: int, floor_m: float, ground_m: float) -> None:
-    """Cornice, balconies and awnings in front of the wall."""
-    width = bays * bay
-    builder.box((0.0, -0.10, ground_m - 0.14), (width, 0.02, ground_m + 0.10), 2, MATTE)
+    """Balconies and awnings in front of the wall."""
     balconies = rng.random() < 0.4
     for column in range(bays):
         middle = (column + 0.5) * bay
@@ -143,9 +146,10 @@ def _trees(road: Road, rng: np.random.Generator, side: float, start: float, end:
 
 def tree(rng: np.random.Generator, pose: tuple[float, float, float, float]) -> Thing:
     """A street tree: a forked trunk and a crown of rough blobs."""
-    builder, casters = Builder(), []
+    builder, coarse, casters = Builder(), Builder(), []
     size, trunk = float(rng.uniform(0.85, 1.25)), float(rng.uniform(2.3, 2.9))
     builder.limb(np.zeros(3), np.array([0.0, 0.0, trunk]), (0.17 * size, 0.11 * size), SECONDARY, MATTE, 8)
+    coarse.limb(np.zeros(3), np.array([0.0, 0.0, trunk + 0.8]), (0.17 * size, 0.11 * size), SECONDARY, MATTE, 5)
     casters.append(np.array([[a, b, z] for a in (-0.12, 0.12) for b in (-0.12, 0.12) for z in (0.0, trunk)]))
     crown = trunk + 1.35 * size
     for k in range(6):
@@ -155,10 +159,11 @@ def tree(rng: np.random.Generator, pose: tuple[float, float, float, float]) -> T
         radii = size * rng.uniform(0.85, 1.2, 3) * np.array([1.0, 1.0, 0.85])
         builder.limb(np.array([0.0, 0.0, trunk - 0.5]), centre, (0.08, 0.03), SECONDARY, MATTE, 5)
         builder.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.16, seed=int(rng.integers(1 << 30)), detail=2)
+        coarse.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.12, seed=k, detail=1)
         ball = np.array([[math.cos(a) * math.cos(b), math.sin(a) * math.cos(b), math.sin(b)] for a in np.arange(8) * math.pi / 4 for b in (-0.8, 0.0, 0.8)])
         casters.append(centre + ball * radii)
     palette: dict[int, Rgb] = {0: LEAVES[int(rng.integers(len(LEAVES)))], 1: (92.0, 76.0, 62.0)}
-    return Thing(builder.mesh(), casters, pose, VEGETATION, palette, (0.0,) * 9, (0.3, 0.3, trunk))
+    return Thing(builder.mesh(), coarse.mesh(), casters, pose, VEGETATION, palette, (0.0,) * 9, (0.3, 0.3, trunk))
 
 
 def _lamps(road: Road, rng: np.random.Generator, side: float, start: float, end: float) -> list[Thing]:
@@ -180,4 +185,5 @@ def lamp(pose: tuple[float, float, float, float]) -> Thing:
     builder.box((1.35, -0.1, 6.49), (1.95, 0.1, 6.53), 7, MATTE)
     palette: dict[int, Rgb] = {0: (84.0, 90.0, 92.0), 7: (226.0, 224.0, 212.0)}
     caster = np.array([[a, b, z] for a in (-0.06, 0.06) for b in (-0.06, 0.06) for z in (0.0, 6.2)])
-    return Thing(builder.mesh(), [caster], pose, POLE, palette, (0.0,) * 9, (0.2, 0.2, 6.0))
+    mesh = builder.mesh()
+    return Thing(mesh, mesh, [caster], pose, POLE, palette, (0.0,) * 9, (0.2, 0.2, 6.0))

@@ -1,6 +1,6 @@
 """From the visibility buffer to the picture: light, materials, ground, shadow, haze and sky, all in one pass.
 
-Decides colours; also writes depth, instance and class. No fast-math: equal input gives equal bytes.
+Decides colours; also writes depth, instance and class.
 """
 
 from __future__ import annotations
@@ -8,32 +8,40 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from numba import njit
+import numpy as np
+from numpy.typing import NDArray
 
-from scenarios.world.meshes import FACADE, FOLIAGE, GLASS, HEAD_LAMP, PAINT, ROOF, TAIL_LAMP
-from scenarios.world.raster import Array, Frame, Library, Objects, View
+from scenarios.world import surfaces
+from scenarios.world.kernels import Array, kernel
+from scenarios.world.meshes import FACADE, FOLIAGE, GLASS, GLOWING, PAINT, ROOF
+from scenarios.world.raster import MATERIAL, OWNER, SLOT, TAG, Frame, View
 from scenarios.world.roads import frenet
 from scenarios.world.shadows import UNDER
-from scenarios.world.surfaces import Rgb, asphalt, facade, lookup, mix, pavement, sky
+from scenarios.world.surfaces import Rgb, asphalt, blended, facade, hash_cell, lookup, mix, pavement, sky
 
 ROAD_CLASS, PAVEMENT_CLASS = 1, 6
 KERB_M = 0.12
-HAZE = (210.0, 217.0, 222.0)
-SKY_LIGHT, SUN_LIGHT = (0.47, 0.51, 0.58), (0.70, 0.66, 0.56)
+CHUNK = 16
+"""Pixels over which road coordinates are interpolated."""
+
+HAZE_COLOUR = (214.0, 221.0, 226.0)
+SKY_LIGHT, SUN_LIGHT = (0.58, 0.62, 0.68), (0.66, 0.61, 0.50)
+TONE_STEPS = 4
+TONE_SIZE = 2048
 
 
 class Stage(NamedTuple):
-    """What the ground looks like and the light on it: road table, straight flag, widths, sun, noise, haze, brightness."""
+    """Ground and light. size: lane, kerb and pavement edge (m from the middle); sun: direction; tone: display curve;
+    unit: inverse lengths of the pixels' rays (H, W)."""
 
     table: Array
     straight: bool
-    lane_m: float
-    kerb_m: float
-    edge_m: float
+    size: Array
     sun: Array
     noise: Array
+    tone: Array
+    unit: Array
     haze_1pm: float
-    exposure: float
 
 
 class Picture(NamedTuple):
@@ -45,7 +53,21 @@ class Picture(NamedTuple):
     semantic: Array
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+def tone_curve(exposure: float) -> NDArray[np.uint8]:
+    """Display value of ``value · TONE_STEPS``: exposure, then a soft shoulder from 200 on."""
+    value = np.arange(TONE_SIZE) / TONE_STEPS * exposure
+    above = np.maximum(0.0, value - 200.0) / 55.0
+    return np.where(value > 200.0, 200.0 + 55.0 * above / (1.0 + above), value).astype(np.uint8)
+
+
+def ray_lengths(width: int, height: int, lens: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Inverse length of every pixel's ray in the optical frame, (H, W)."""
+    u = (np.arange(width) + 0.5 - lens[2]) / lens[0]
+    v = (np.arange(height) + 0.5 - lens[3]) / lens[1]
+    return (1.0 / np.sqrt(1.0 + u[None, :] ** 2 + v[:, None] ** 2)).astype(np.float32)
+
+
+@kernel
 def lit(colour: Rgb, sky_light: float, sun_light: float) -> Rgb:
     """Colour under the sky's and the sun's light."""
     return (
@@ -55,17 +77,41 @@ def lit(colour: Rgb, sky_light: float, sun_light: float) -> Rgb:
     )
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def store(picture: Picture, y: int, x: int, colour: Rgb, haze: float, exposure: float) -> None:
-    """Write a pixel through haze, exposure and a soft shoulder."""
+@kernel
+def store(rgb: Array, y: int, x: int, colour: Rgb, haze: float, tone: Array) -> None:
+    """Write a pixel through haze and the display curve."""
+    last = TONE_SIZE - 1
     for k in range(3):
-        value = (colour[k] + (HAZE[k] - colour[k]) * haze) * exposure
-        if value > 200.0:
-            value = 200.0 + 55.0 * (1.0 - 1.0 / (1.0 + (value - 200.0) / 55.0))
-        picture.rgb[y, x, k] = int(min(255.0, max(0.0, value)))
+        value = (colour[k] + (HAZE_COLOUR[k] - colour[k]) * haze) * TONE_STEPS
+        rgb[y, x, k] = tone[min(last, max(0, int(value)))]
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
+def row_constants(dz: float, eye_z: float, fx: float, stage: Stage, k: Array) -> None:
+    """Fill ``k`` for a row whose rays have the vertical component ``dz`` (for a depth of one)."""
+    k[surfaces.LANE], k[surfaces.KERB], k[surfaces.EDGE] = stage.size[0], stage.size[1], stage.size[2]
+    k[surfaces.SUN] = stage.sun[2]
+    k[surfaces.RISE], k[surfaces.CLOUD] = dz, 26.0 / (max(dz, 0.0) + 0.06)
+    if dz >= 0.0:
+        return
+    z = -eye_z / dz
+    k[surfaces.Z_LOW], k[surfaces.Z_HIGH] = z, (KERB_M - eye_z) / dz
+    across = max(1e-4, z / fx)
+    along = across * math.sqrt(1.0 + dz * dz) / max(0.003, -dz)
+    k[surfaces.HALF_ACROSS], k[surfaces.PER_ACROSS] = 0.5 * across, 1.0 / across
+    k[surfaces.HALF_ALONG], k[surfaces.PER_ALONG] = 0.5 * along, 1.0 / along
+    step_s, step_d = 0.025, 0.025
+    while step_s < along:
+        step_s *= 2.0
+    while step_d < across:
+        step_d *= 2.0
+    k[surfaces.PER_GRAIN_S], k[surfaces.PER_GRAIN_D] = 1.0 / step_s, 1.0 / step_d
+    k[surfaces.GRAIN] = 0.3 + 0.7 * 0.025 / max(step_s, step_d)
+    thick = z * stage.haze_1pm
+    k[surfaces.HAZE] = thick / (1.0 + thick)
+
+
+@kernel
 def place(stage: Stage, x: float, y: float) -> tuple[float, float]:
     """Road coordinates of a point on the ground."""
     if stage.straight:
@@ -73,133 +119,122 @@ def place(stage: Stage, x: float, y: float) -> tuple[float, float]:
     return frenet(stage.table, x, y)
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def ground(stage: Stage, view: View, dx: float, dy: float, dz: float, shadow: int) -> tuple[float, Rgb, bool]:
-    """Depth, colour and whether it is pavement, where a ray downwards meets road, kerb face or pavement."""
-    eye = view.eye
-    z = -eye[2] / dz
-    s, d = place(stage, eye[0] + dx * z, eye[1] + dy * z)
-    norm = math.sqrt(dx * dx + dy * dy + dz * dz)
-    raised, face = False, False
-    if abs(d) > stage.kerb_m:
-        high = (KERB_M - eye[2]) / dz
-        s_high, d_high = place(stage, eye[0] + dx * high, eye[1] + dy * high)
-        face = abs(d_high) < stage.kerb_m
-        if not face:
-            raised, z, s, d = True, high, s_high, d_high
-    across = max(1e-4, z * norm / view.lens[0])
-    along = across / max(0.004, -dz / norm)
-    sun = stage.sun[2]
-    if shadow:
-        sun = 0.0
-    sky_light = 0.32 if shadow & UNDER and not raised else 0.92
-    if face:
-        return z, lit((150.0, 147.0, 140.0), 0.75, 0.35 * sun), True
-    if raised:
-        colour = pavement(stage.noise, s, d, along, across, stage.kerb_m, stage.edge_m)
-    else:
-        colour = asphalt(stage.noise, s, d, along, across, stage.lane_m, stage.kerb_m)
-    return z, lit(colour, sky_light, sun), raised
+@kernel
+def ground(noise: Array, k: Array, s: float, d: float, s_high: float, d_high: float, shadow: int) -> tuple[float, Rgb, bool]:
+    """Depth, colour and whether it is raised, where a ray meets road, kerb face or pavement.
+
+    (s, d) and (s_high, d_high) are the road coordinates at which it would meet road and pavement level.
+    """
+    kerb = k[surfaces.KERB]
+    sun = 0.0 if shadow else k[surfaces.SUN]
+    if abs(d) <= kerb:
+        return k[surfaces.Z_LOW], lit(asphalt(noise, s, d, k), 0.36 if shadow & UNDER else 0.98, sun), False
+    if abs(d_high) < kerb:
+        return k[surfaces.Z_LOW], lit((158.0, 155.0, 148.0), 0.75, 0.35 * sun), True
+    return k[surfaces.Z_HIGH], lit(pavement(noise, s_high, d_high, k), 0.98, sun), True
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def wall(objects: Objects, o: int, slot: int, view: View, px: float, py: float, pz: float, z: float) -> Rgb:
-    """Facade of object ``o`` at a point of the map; slot 0 walls run along the object's x axis, slot 1 along its y axis."""
-    pose, palette, style = objects.pose[o], objects.palette[o], objects.style[o]
-    cos, sin = math.cos(pose[3]), math.sin(pose[3])
-    dx, dy = px - pose[0], py - pose[1]
-    to_x, to_y = px - view.eye[0], py - view.eye[1]
-    if slot == 0:
-        u, bay, facing = cos * dx + sin * dy, style[7], abs(-sin * to_x + cos * to_y)
-    else:
-        u, bay, facing = -sin * dx + cos * dy, style[8], abs(cos * to_x + sin * to_y)
-    tall = max(1e-3, z / view.lens[0])
-    wide = tall * min(60.0, math.sqrt(to_x * to_x + to_y * to_y) / max(1e-6, facing))
-    first = (float(palette[0, 0]), float(palette[0, 1]), float(palette[0, 2]))
-    trim = (float(palette[2, 0]), float(palette[2, 1]), float(palette[2, 2]))
-    return facade(first, trim, style, u, pz - pose[2], bay, wide, tall)
-
-
-@njit(cache=True, error_model="numpy", _nrt=False)
-def surface(library: Library, objects: Objects, frame: Frame, t: int, view: View, noise: Array, x: float, y: float, ray: tuple[float, float, float], z: float) -> Rgb:
-    """Lit colour of recorded triangle ``t`` at a pixel."""
-    o, source, light = frame.owner[t], frame.source[t], frame.light[t]
-    material, slot = library.materials[source], library.slots[source]
-    sun = min(1.0, max(0.0, (light[0] * x + light[1] * y + light[2]) * z))
-    soft = min(1.1, max(0.15, (light[3] * x + light[4] * y + light[5]) * z))
-    own = objects.palette[o, slot]
-    colour = (float(own[0]), float(own[1]), float(own[2]))
+@kernel
+def surface(record: Array, label: Array, walls: Array, noise: Array, t: int, x: float, y: float, px: float, py: float, pz: float, z: float, pixel: float) -> Rgb:
+    """Lit colour of recorded triangle ``t`` at a pixel of the picture that shows (px, py, pz) at depth ``z``."""
+    material = label[t, MATERIAL]
+    sun = min(1.0, max(0.0, (record[t, 0] * x + record[t, 1] * y + record[t, 2]) * z))
+    soft = min(1.1, max(0.15, (record[t, 3] * x + record[t, 4] * y + record[t, 5]) * z))
+    colour = (float(record[t, 9]), float(record[t, 10]), float(record[t, 11]))
     if material == FACADE:
-        px, py, pz = view.eye[0] + ray[0] * z, view.eye[1] + ray[1] * z, view.eye[2] + ray[2] * z
-        colour = wall(objects, o, slot, view, px, py, pz, z)
-        tone = 1.0 + 0.05 * lookup(noise, 2, px * 5.0 + py * 5.0, pz * 9.0)
+        wide = pixel * max(1.0, z * record[t, 6])
+        colour = facade(walls, label[t, OWNER], label[t, SLOT], px, py, pz, 0.5 * wide, 0.5 * pixel)
+        tone = 1.0 + 0.05 * lookup(noise, 2, (px + py) * 5.0, pz * 9.0)
         return lit((colour[0] * tone, colour[1] * tone, colour[2] * tone), soft, sun)
     if material == FOLIAGE or material == ROOF:
-        px, py, pz = view.eye[0] + ray[0] * z, view.eye[1] + ray[1] * z, view.eye[2] + ray[2] * z
-        rough = 0.34 if material == FOLIAGE else 0.10
-        tone = 1.0 + rough * lookup(noise, 1, px * 13.0 + pz * 5.0, py * 13.0 + pz * 17.0)
-        tone += rough * lookup(noise, 0, px * 9.0 + pz * 4.0, py * 9.0 + pz * 11.0) * min(1.0, 25.0 / z)
+        rough = 0.17 if material == FOLIAGE else 0.06
+        cells = 13.0 if z < 14.0 else (6.5 if z < 28.0 else 3.25)
+        leaf = hash_cell(math.floor(px * cells), math.floor(py * cells), math.floor(pz * cells)) - 0.5
+        tone = 1.0 + rough * (2.2 * leaf + blended(noise, 1, px * 9.0 - pz * 4.0, py * 9.0 + pz * 8.0))
         return lit((colour[0] * tone, colour[1] * tone, colour[2] * tone), soft, sun)
-    if material == TAIL_LAMP:
-        return (255.0, 46.0, 30.0) if objects.braking[o] else lit((132.0, 18.0, 20.0), soft, sun)
-    if material == HEAD_LAMP:
-        return mix(lit((214.0, 218.0, 220.0), soft, sun), (240.0, 242.0, 238.0), 0.4)
-    colour = lit(colour, soft, sun)
+    if material == GLOWING:
+        return colour
     if material == PAINT or material == GLASS:
-        shine = min(1.0, max(0.0, (light[6] * x + light[7] * y + light[8]) * z))
-        return mix(colour, (222.0, 230.0, 238.0), shine)
-    return colour
+        shine = min(1.0, max(0.0, (record[t, 6] * x + record[t, 7] * y + record[t, 8]) * z))
+        return mix(lit(colour, soft, sun), (226.0, 234.0, 242.0), shine)
+    return lit(colour, soft, sun)
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def shade(library: Library, objects: Objects, view: View, stage: Stage, frame: Frame, picture: Picture) -> None:
-    """Colour every pixel and write depth, instance and class."""
-    height, width = frame.inverse_depth.shape
-    turn, lens = view.turn, view.lens
-    for row in range(height):
-        y = row + 0.5
-        v = (y - lens[3]) / lens[1]
-        for column in range(width):
-            x = column + 0.5
-            u = (x - lens[2]) / lens[0]
-            dx = turn[0, 0] * u + turn[1, 0] * v + turn[2, 0]
-            dy = turn[0, 1] * u + turn[1, 1] * v + turn[2, 1]
-            dz = turn[0, 2] * u + turn[1, 2] * v + turn[2, 2]
-            t = frame.triangle[row, column]
-            if t >= 0:
-                z = 1.0 / frame.inverse_depth[row, column]
-                colour = surface(library, objects, frame, t, view, stage.noise, x, y, (dx, dy, dz), z)
-                picture.instance[row, column] = objects.instance[frame.owner[t]]
-                picture.semantic[row, column] = objects.semantic[frame.owner[t]]
-            elif dz < -0.0015:
-                z, colour, raised = ground(stage, view, dx, dy, dz, frame.shadow[row, column])
-                picture.instance[row, column] = 0
-                picture.semantic[row, column] = PAVEMENT_CLASS if raised else ROAD_CLASS
-            else:
-                store(picture, row, column, sky(stage.noise, dx, dy, dz, stage.sun), 0.0, stage.exposure)
-                picture.depth[row, column] = math.inf
-                picture.instance[row, column] = picture.semantic[row, column] = 0
-                continue
-            picture.depth[row, column] = z
-            thick = z * stage.haze_1pm
-            store(picture, row, column, colour, thick / (1.0 + thick), stage.exposure)
+@kernel
+def place_chunk(stage: Stage, eye: Array, dx: float, dy: float, far_x: float, far_y: float, k: Array) -> None:
+    """Road coordinates at road and pavement level where a chunk of a row begins, and their change per pixel, into ``k``."""
+    for level in range(2):
+        z = k[surfaces.Z_LOW + level]
+        s, d = place(stage, eye[0] + dx * z, eye[1] + dy * z)
+        s_end, d_end = place(stage, eye[0] + (dx + far_x) * z, eye[1] + (dy + far_y) * z)
+        first = surfaces.COORDINATES + 4 * level
+        k[first], k[first + 1] = s, d
+        k[first + 2], k[first + 3] = (s_end - s) / CHUNK, (d_end - d) / CHUNK
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
+def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Picture, row: int, k: Array) -> None:
+    """Colour one row and write its depth, instance and class."""
+    turn, lens, eye, noise, sun = view.turn, view.lens, view.eye, stage.noise, stage.sun
+    triangles, label, record, first = frame.triangle, frame.label, frame.record, surfaces.COORDINATES
+    depth, instance, semantic = picture.depth, picture.instance, picture.semantic
+    y, per_fx = row + 0.5, 1.0 / lens[0]
+    v = (y - lens[3]) / lens[1]
+    dz = turn[1, 2] * v + turn[2, 2]
+    row_constants(dz, eye[2], lens[0], stage, k)
+    step_x, step_y = turn[0, 0] * per_fx, turn[0, 1] * per_fx
+    base_x = turn[1, 0] * v + turn[2, 0] - turn[0, 0] * lens[2] * per_fx
+    base_y = turn[1, 1] * v + turn[2, 1] - turn[0, 1] * lens[2] * per_fx
+    start, until = 0, 0
+    for column in range(depth.shape[1]):
+        x = column + 0.5
+        dx, dy = base_x + step_x * x, base_y + step_y * x
+        t = triangles[row, column]
+        if t >= 0:
+            z = 1.0 / frame.inverse_depth[row, column]
+            px, py, pz = eye[0] + dx * z, eye[1] + dy * z, eye[2] + dz * z
+            tag, thick = label[t, TAG], z * stage.haze_1pm
+            colour, haze = surface(record, label, walls, noise, t, x, y, px, py, pz, z, z * per_fx), thick / (1.0 + thick)
+            instance[row, column], semantic[row, column] = tag & 0xFFFF, tag >> 16
+        elif dz < -0.0015:
+            if column >= until:
+                start, until = column, column + CHUNK
+                place_chunk(stage, eye, dx, dy, step_x * CHUNK, step_y * CHUNK, k)
+            n = column - start
+            s, d = k[first] + n * k[first + 2], k[first + 1] + n * k[first + 3]
+            s_high, d_high = k[first + 4] + n * k[first + 6], k[first + 5] + n * k[first + 7]
+            z, colour, raised = ground(noise, k, s, d, s_high, d_high, frame.shadow[row, column])
+            haze = k[surfaces.HAZE]
+            instance[row, column], semantic[row, column] = 0, PAVEMENT_CLASS if raised else ROAD_CLASS
+        else:
+            z, haze, colour = math.inf, 0.0, sky(noise, dx, dy, stage.unit[row, column], k, sun)
+            instance[row, column], semantic[row, column] = 0, 0
+        depth[row, column] = z
+        store(picture.rgb, row, column, colour, haze, stage.tone)
+
+
+@kernel
+def shade(walls: Array, view: View, stage: Stage, frame: Frame, picture: Picture, k: Array) -> None:
+    """Colour every pixel and write depth, instance and class; ``k`` is scratch for the row constants."""
+    for row in range(picture.depth.shape[0]):
+        shade_row(walls, view, stage, frame, picture, row, k)
+
+
+@kernel
 def soften(frame: Frame, rgb: Array, out: Array) -> None:
-    """Blend along the outlines of objects: what one sample a pixel would leave as steps. ``out`` starts as a copy of ``rgb``."""
-    height, width = frame.triangle.shape
+    """Blend along the outlines of objects what one sample a pixel would leave as steps. ``out`` starts as a copy."""
+    triangle, label = frame.triangle, frame.label
+    height, width = triangle.shape
     for y in range(1, height - 1):
         for x in range(1, width - 1):
-            own = frame.triangle[y, x]
-            o = frame.owner[own] if own >= 0 else -1
-            weight = 0
-            for step in range(4):
-                yy, xx = y + (step == 0) - (step == 1), x + (step == 2) - (step == 3)
-                other = frame.triangle[yy, xx]
-                if other != own and (frame.owner[other] if other >= 0 else -1) != o:
-                    weight += 1
-            if weight:
-                for k in range(3):
-                    around = int(rgb[y - 1, x, k]) + int(rgb[y + 1, x, k]) + int(rgb[y, x - 1, k]) + int(rgb[y, x + 1, k])
-                    out[y, x, k] = (4 * int(rgb[y, x, k]) + around + 4) // 8
+            own = triangle[y, x]
+            up, down, left, right = triangle[y - 1, x], triangle[y + 1, x], triangle[y, x - 1], triangle[y, x + 1]
+            if up == own and down == own and left == own and right == own:
+                continue
+            o = label[own, OWNER] if own >= 0 else -1
+            same = (label[up, OWNER] if up >= 0 else -1) == o and (label[down, OWNER] if down >= 0 else -1) == o
+            if same and (label[left, OWNER] if left >= 0 else -1) == o and (label[right, OWNER] if right >= 0 else -1) == o:
+                continue
+            for c in range(3):
+                around = int(rgb[y - 1, x, c]) + int(rgb[y + 1, x, c]) + int(rgb[y, x - 1, c]) + int(rgb[y, x + 1, c])
+                out[y, x, c] = (4 * int(rgb[y, x, c]) + around + 4) // 8

@@ -97,8 +97,7 @@ def fill_mask(polygon: Array, count: int, view: View, mask: Array, value: int, p
 
 @allocating
 def draw_shadows(library: Library, objects: Objects, footprint: Array, view: View, sun: Array, frame: Frame) -> None:
-    """Clear the mask and draw the shadow of every object near enough; ``footprint``: (n, 2) length and width, 0 for none."""
-    frame.shadow[:] = 0
+    """Into a cleared mask, draw the shadow of every object near enough; ``footprint``: (n, 2) length and width, 0 for none."""
     points, outline, picture = np.empty((256, 2)), np.empty((512, 2)), np.empty((516, 2))
     for o in range(objects.mesh.shape[0]):
         mesh, pose = objects.mesh[o], objects.pose[o]

@@ -8,17 +8,23 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from scenarios.world.raster import Array
+from scenarios.world.kernels import Array, kernel
 
 NOISE_SIZE = 256
 Rgb = tuple[float, float, float]
 
+Z_LOW, Z_HIGH, HALF_ALONG, HALF_ACROSS, PER_ALONG, PER_ACROSS, PER_GRAIN_S, PER_GRAIN_D, GRAIN, HAZE, RISE, CLOUD = range(12)
+LANE, KERB, EDGE, SUN, COORDINATES = range(12, 17)
+"""Constants of a picture row (the camera never rolls): depths at which it meets road and pavement level; half the pixel's
+footprint along and across the view and its inverse; scale and strength of the finest visible grain; haze; sky.
+Then half-widths of the road, the sun's share on flat ground, and eight road coordinates (see ``shading.place_chunk``)."""
+ROW_CONSTANTS = 25
+
 LINE = (226.0, 225.0, 216.0)
 LINE_HALF_M = 0.065
-SKY_LOW, SKY_HIGH = (216.0, 223.0, 227.0), (104.0, 152.0, 206.0)
+SKY_LOW, SKY_HIGH, CLOUDS = (220.0, 227.0, 231.0), (108.0, 158.0, 212.0), (244.0, 245.0, 246.0)
 
 
 def noise_textures() -> NDArray[np.float32]:
@@ -46,114 +52,117 @@ def _smooth_upsample(coarse: NDArray[np.float64], factor: int) -> NDArray[np.flo
     return result
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
 def lookup(noise: Array, layer: int, u: float, v: float) -> float:
     """Nearest texel of a noise layer; coordinates in texels, wrapped."""
     return float(noise[layer, int(math.floor(u)) & 255, int(math.floor(v)) & 255])
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def covered(x: float, low: float, high: float, footprint: float) -> float:
-    """Share of the interval of width ``footprint`` around ``x`` that lies in [low, high]."""
-    return max(0.0, min(x + 0.5 * footprint, high) - max(x - 0.5 * footprint, low)) / footprint
+@kernel
+def blended(noise: Array, layer: int, u: float, v: float) -> float:
+    """Bilinear look-up of a noise layer."""
+    low_u, low_v = math.floor(u), math.floor(v)
+    i, j, a, b = int(low_u) & 255, int(low_v) & 255, u - low_u, v - low_v
+    k, m = (i + 1) & 255, (j + 1) & 255
+    first = noise[layer, i, j] * (1.0 - b) + noise[layer, i, m] * b
+    second = noise[layer, k, j] * (1.0 - b) + noise[layer, k, m] * b
+    return float(first * (1.0 - a) + second * a)
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
+def covered(x: float, low: float, high: float, half: float, per: float) -> float:
+    """Share of the interval x ± ``half`` (``per`` is the inverse of its width) that lies in [low, high]."""
+    return max(0.0, min(x + half, high) - max(x - half, low)) * per
+
+
+@kernel
 def mix(a: Rgb, b: Rgb, share: float) -> Rgb:
     """``a`` at 0, ``b`` at 1."""
     return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def grain(noise: Array, s: float, d: float, along: float, across: float) -> float:
-    """Fine grain of asphalt, stone or grass, coarsened with the footprint so that it never shimmers."""
-    step_s, step_d = 0.03, 0.03
-    while step_s < along:
-        step_s *= 2.0
-    while step_d < across:
-        step_d *= 2.0
-    fade = 0.03 / max(step_s, step_d)
-    return lookup(noise, 0, s / step_s, d / step_d) * (0.35 + 0.65 * fade)
-
-
-@njit(cache=True, error_model="numpy", _nrt=False)
-def markings(s: float, d: float, along: float, across: float, lane: float, kerb: float) -> float:
+@kernel
+def markings(s: float, side: float, k: Array, lane: float, kerb: float) -> float:
     """Coverage by white paint: dashed middle line, solid edge lines, marks between parking bays."""
-    side = abs(d)
     paint = 0.0
-    if side < 0.5 + across:
+    if side < 0.1 + k[HALF_ACROSS]:
         period = s - 9.0 * math.floor(s / 9.0)
-        dash = covered(period, 0.0, 3.0, along) if along < 5.0 else 0.33
-        paint = covered(d, -LINE_HALF_M, LINE_HALF_M, across) * dash
-    elif kerb > lane + 0.5 and abs(side - lane) < 0.5 + across:
-        paint = covered(side, lane - LINE_HALF_M, lane + LINE_HALF_M, across)
-    if kerb > lane + 0.5 and lane < side < kerb - 0.4:
-        bay = s - 6.0 * math.floor(s / 6.0)
-        paint = max(paint, covered(bay, 0.0, 0.1, along) if along < 3.0 else 0.02)
+        dash = covered(period, 0.0, 3.0, k[HALF_ALONG], k[PER_ALONG]) if k[HALF_ALONG] < 2.5 else 0.33
+        paint = min(1.0, covered(side, -LINE_HALF_M, LINE_HALF_M, k[HALF_ACROSS], k[PER_ACROSS])) * dash
+    elif kerb > lane + 0.5 and side > lane - 0.1 - k[HALF_ACROSS]:
+        paint = covered(side, lane - LINE_HALF_M, lane + LINE_HALF_M, k[HALF_ACROSS], k[PER_ACROSS])
+        if side < kerb - 0.4:
+            bay = s - 6.0 * math.floor(s / 6.0)
+            mark = covered(bay, 0.0, 0.1, k[HALF_ALONG], k[PER_ALONG]) if k[HALF_ALONG] < 1.5 else 0.02
+            paint = max(paint, mark)
     return paint
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def asphalt(noise: Array, s: float, d: float, along: float, across: float, lane: float, kerb: float) -> Rgb:
+@kernel
+def asphalt(noise: Array, s: float, d: float, k: Array) -> Rgb:
     """Roadway: wheel tracks, patches, gutter and markings."""
-    side = abs(d)
-    tone = 92.0 + 5.5 * lookup(noise, 1, s * 1.3, d * 2.6) + 6.0 * lookup(noise, 2, s * 2.3, d * 5.1)
+    side, lane, kerb = abs(d), k[LANE], k[KERB]
+    soft = blended(noise, 2, s * 2.3, d * 5.1)
+    tone = 103.0 + 4.0 * lookup(noise, 1, s * 1.3, d * 2.6) + 7.0 * soft
     if side < lane:
         track = abs(side - 0.5 * lane) - 0.78
         tone -= 6.0 * max(0.0, 1.0 - track * track * 7.0)
+        patch = lookup(noise, 2, math.floor(s * 0.17) * 31.0, math.floor(side * 0.55) * 17.0 + (9.0 if d > 0.0 else 0.0))
+        if patch > 0.55:
+            tone -= 9.0
     else:
-        tone += 5.0
-    patch = lookup(noise, 1, s * 0.31 + 40.0, math.floor(d * 0.8) * 17.0)
-    if patch > 0.52:
-        tone -= 9.0
-    tone += 11.0 * grain(noise, s, d, along, across)
-    colour = (tone, tone + 0.6, tone + 2.6)
-    gutter = covered(side, kerb - 0.32, kerb, across)
-    if gutter > 0.0:
-        colour = mix(colour, (tone + 26.0, tone + 24.0, tone + 20.0), gutter)
-    paint = markings(s, d, along, across, lane, kerb)
+        tone += 6.0
+    tone += k[GRAIN] * 9.0 * lookup(noise, 0, s * k[PER_GRAIN_S], d * k[PER_GRAIN_D])
+    red, green, blue = tone, tone + 0.5, tone + 2.0
+    if side > kerb - 0.32 - k[HALF_ACROSS]:
+        gutter = min(1.0, covered(side, kerb - 0.32, kerb + 9.0, k[HALF_ACROSS], k[PER_ACROSS]))
+        red, green, blue = red + 26.0 * gutter, green + 24.0 * gutter, blue + 19.0 * gutter
+    paint = markings(s, side, k, lane, kerb)
     if paint > 0.0:
-        colour = mix(colour, LINE, min(1.0, paint) * (0.86 + 0.14 * lookup(noise, 1, s * 9.0, d * 9.0)))
+        return mix((red, green, blue), LINE, min(1.0, paint) * (0.86 + 0.12 * soft))
+    return red, green, blue
+
+
+@kernel
+def pavement(noise: Array, s: float, d: float, k: Array) -> Rgb:
+    """Kerb stone, slabs and what lies behind them."""
+    side, kerb = abs(d), k[KERB]
+    speckle = k[GRAIN] * lookup(noise, 0, s * k[PER_GRAIN_S], d * k[PER_GRAIN_D])
+    if side > k[EDGE]:
+        tone = 12.0 * lookup(noise, 1, s * 3.0, d * 3.0) + 13.0 * speckle
+        return 104.0 + tone, 119.0 + tone, 72.0 + 0.6 * tone
+    slab_s, slab_d = s * 1.6666, side * 1.6666
+    low_s, low_d = math.floor(slab_s), math.floor(slab_d)
+    tone = 164.0 + 7.0 * speckle + 6.0 * lookup(noise, 2, s * 2.0, d * 4.0)
+    if k[HALF_ALONG] < 0.5:
+        tone += 7.0 * lookup(noise, 0, low_s, low_d) * (1.0 - 2.0 * k[HALF_ALONG])
+        joint = covered((slab_s - low_s) * 0.6, 0.0, 0.014, k[HALF_ALONG], k[PER_ALONG])
+        joint = max(joint, covered((slab_d - low_d) * 0.6, 0.0, 0.014, k[HALF_ACROSS], k[PER_ACROSS]))
+        tone -= 42.0 * min(1.0, joint)
+    if side < kerb + 0.2 + k[HALF_ACROSS]:
+        stone = min(1.0, covered(side, kerb - 9.0, kerb + 0.16, k[HALF_ACROSS], k[PER_ACROSS]))
+        tone = tone * (1.0 - stone) + (184.0 + 5.0 * speckle) * stone
+    return tone, tone - 3.0, tone - 9.0
+
+
+@kernel
+def sky(noise: Array, dx: float, dy: float, unit: float, k: Array, sun: Array) -> Rgb:
+    """Gradient, thin clouds and the glow around the sun; ``unit`` is the inverse length of the direction."""
+    rise = k[RISE] * unit
+    clear = max(0.0, 1.0 - 1.5 * rise)
+    colour = mix(SKY_HIGH, SKY_LOW, clear * clear)
+    if rise > 0.02:
+        cloud = blended(noise, 2, dx * k[CLOUD], dy * k[CLOUD])
+        if cloud > 0.0:
+            colour = mix(colour, CLOUDS, 0.8 * min(1.0, cloud * 1.7) * min(1.0, (rise - 0.02) * 7.0))
+    glow = (dx * sun[0] + dy * sun[1] + k[RISE] * sun[2]) * unit
+    if glow > 0.3:
+        glow *= glow
+        return mix(colour, (252.0, 246.0, 232.0), 0.4 * glow * glow * glow)
     return colour
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def pavement(noise: Array, s: float, d: float, along: float, across: float, kerb: float, edge: float) -> Rgb:
-    """Kerb stone, slabs and what lies behind them."""
-    side = abs(d)
-    speckle = grain(noise, s, d, along, across)
-    if side > edge:
-        tone = 12.0 * lookup(noise, 1, s * 3.0, d * 3.0) + 13.0 * speckle
-        return 97.0 + tone, 111.0 + tone, 66.0 + 0.6 * tone
-    slab_s, slab_d = s / 0.6, side / 0.6
-    tone = 152.0 + 6.0 * lookup(noise, 0, slab_s, slab_d) * max(0.0, 1.0 - along) + 7.0 * speckle
-    tone += 6.0 * lookup(noise, 2, s * 2.0, d * 4.0)
-    joint_s, joint_d = (slab_s - math.floor(slab_s)) * 0.6, (slab_d - math.floor(slab_d)) * 0.6
-    joint = max(covered(joint_s, 0.0, 0.014, along), covered(joint_d, 0.0, 0.014, across))
-    tone -= 42.0 * min(1.0, joint)
-    stone = covered(side, kerb, kerb + 0.16, across)
-    tone = tone * (1.0 - stone) + (172.0 + 5.0 * speckle) * stone
-    return tone, tone - 3.5, tone - 9.0
-
-
-@njit(cache=True, error_model="numpy", _nrt=False)
-def sky(noise: Array, dx: float, dy: float, dz: float, sun: Array) -> Rgb:
-    """Gradient, thin clouds and the glow around the sun; the direction need not have unit length."""
-    norm = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
-    rise = max(0.0, dz * norm)
-    lift = 1.0 - (1.0 - min(1.0, rise * 1.5)) ** 2
-    colour = mix(SKY_LOW, SKY_HIGH, lift)
-    glow = max(0.0, (dx * sun[0] + dy * sun[1] + dz * sun[2]) * norm)
-    if rise > 0.02:
-        u, v = 30.0 * dx / (dz + 0.06), 30.0 * dy / (dz + 0.06)
-        cloud = lookup(noise, 2, u, v) + 0.5 * lookup(noise, 1, 1.7 * u, 1.7 * v)
-        share = min(1.0, max(0.0, cloud - 0.05) * 1.5) * min(1.0, (rise - 0.02) * 6.0)
-        colour = mix(colour, (240.0, 241.0, 242.0), 0.7 * share)
-    glow = glow * glow
-    return mix(colour, (250.0, 244.0, 230.0), 0.35 * glow * glow * glow)
-
-
-@njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
 def hash_cell(a: float, b: float, seed: float) -> float:
     """A number in [0, 1) for a cell."""
     mixed = (int(a) * 73856093) ^ (int(b) * 19349663) ^ (int(seed) * 83492791)
@@ -161,46 +170,57 @@ def hash_cell(a: float, b: float, seed: float) -> float:
     return float((mixed >> 8) & 0xFFFF) / 65536.0
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def facade(wall: Rgb, trim: Rgb, style: Array, u: float, v: float, bay: float, wide: float, tall: float) -> Rgb:
-    """A wall with rows of windows. u, v: metres along and up the wall; wide, tall: the pixel's footprint there.
+@kernel
+def window(seed: float, column: float, row: float, y: float, storey: float, high: float, half: float, per: float, door: bool) -> Rgb:
+    """What a pane shows: dark glass, sometimes a blind, or a wooden door; darker under the lintel."""
+    chance = hash_cell(column, row, seed)
+    shade = 50.0 + 34.0 * chance + 12.0 * y / storey
+    red, green, blue = shade, shade + 8.0, shade + 17.0
+    if door:
+        red, green, blue = 84.0, 62.0, 46.0
+    elif chance > 0.80 and row >= 0.0:
+        red, green, blue = 182.0, 176.0, 162.0
+    recess = 1.0 - 0.6 * covered(y, high - 0.14, high, half, per)
+    return red * recess, green * recess, blue * recess
 
-    style: floor height, ground floor height, window width and height shares, shop front, seed, wall height.
+
+@kernel
+def facade(walls: Array, o: int, slot: int, px: float, py: float, pz: float, half_wide: float, half_tall: float) -> Rgb:
+    """Colour of a wall with rows of windows; half_wide, half_tall: half the pixel's footprint along and up the wall.
+
+    walls: (n, 20) of x, y, z, cosine, sine, wall colour, trim colour, then the style: floor height, ground floor height,
+    window width and height shares, shop front, seed, wall height, bays of front and side.
+    Slot 0 walls run along the object's x axis, slot 1 walls along its y axis.
     """
-    floor_m, ground_m = style[0], style[1]
-    if v < ground_m:
-        row, y, storey = -1.0, v, ground_m
-    else:
+    dx, dy, v, cos, sin = px - walls[o, 0], py - walls[o, 1], pz - walls[o, 2], walls[o, 3], walls[o, 4]
+    wall, trim = (walls[o, 5], walls[o, 6], walls[o, 7]), (walls[o, 8], walls[o, 9], walls[o, 10])
+    u, bay = (cos * dx + sin * dy, walls[o, 18]) if slot == 0 else (cos * dy - sin * dx, walls[o, 19])
+    floor_m, ground_m, height, seed = walls[o, 11], walls[o, 12], walls[o, 17], walls[o, 16]
+    per_wide, per_tall = 0.5 / half_wide, 0.5 / half_tall
+    column = math.floor(u / bay)
+    x, row, y, storey, colour = u - (column + 0.5) * bay, -1.0, v, ground_m, wall
+    half, low, high, door = 0.5 * walls[o, 13] * bay, 0.30 * ground_m, min(0.86 * ground_m, 2.6), False
+    if v >= ground_m:
         row = math.floor((v - ground_m) / floor_m)
         y, storey = v - ground_m - row * floor_m, floor_m
-    column = math.floor(u / bay)
-    x = u - column * bay
-    chance = hash_cell(column, row, style[5])
-    half, low, high = 0.5 * style[2] * bay, 0.30 * storey, (0.30 + style[3]) * storey
-    if row < 0.0:
-        high = min(0.86 * storey, 2.6)
-        if style[4] > 0.5:
-            half, low = 0.43 * bay, 0.5
-        if chance < 0.22:
-            half, low = 0.55 + 0.1 * bay, 0.0
-    colour = wall
-    if row < 0.0:
+        low, high = 0.30 * floor_m, (0.30 + walls[o, 14]) * floor_m
+    else:
         colour = mix(wall, trim, 0.55)
-    band = covered(v, ground_m - 0.12, ground_m + 0.12, tall) + covered(v, style[6] - 0.5, style[6], tall)
-    colour = mix(colour, trim, min(1.0, band))
-    if v + floor_m > style[6] + 0.6 and row >= 0.0 and y > 0.8 * storey:
+        if walls[o, 15] > 0.5:
+            half, low = 0.43 * bay, 0.5
+        if hash_cell(column, row, seed) < 0.22:
+            half, low, door = 0.55 + 0.1 * bay, 0.0, walls[o, 15] < 0.5
+    band = covered(v, ground_m - 0.12, ground_m + 0.12, half_tall, per_tall) + covered(v, height - 0.5, height, half_tall, per_tall)
+    if band > 0.0:
+        colour = mix(colour, trim, min(1.0, band))
+    across = covered(x, -half - 0.09, half + 0.09, half_wide, per_wide)
+    upright = covered(y, low - 0.12, high + 0.09, half_tall, per_tall)
+    if across <= 0.0 or upright <= 0.0 or row >= 0.0 and v - y + high + 0.3 > height:
         return colour
-    middle = 0.5 * bay
-    frame = covered(x, middle - half - 0.09, middle + half + 0.09, wide) * covered(y, low - 0.12, high + 0.09, tall)
-    pane = covered(x, middle - half, middle + half, wide) * covered(y, low, high, tall)
-    cross = covered(x, middle - 0.03, middle + 0.03, wide) * 0.8 + 0.5 * covered(y, high - 0.55, high - 0.49, tall)
-    shade = 46.0 + 34.0 * chance + 10.0 * y / storey
-    glass = (shade, shade + 7.0, shade + 15.0)
-    if chance > 0.80 and row >= 0.0:
-        glass = (176.0, 170.0, 156.0)
-    if row < 0.0 and chance < 0.22 and style[4] < 0.5:
-        glass = (78.0, 58.0, 44.0)
-    recess = covered(y, high - 0.14, high, tall)
-    glass = mix(glass, (26.0, 28.0, 32.0), 0.6 * recess)
-    colour = mix(colour, mix(trim, (238.0, 236.0, 230.0), 0.6), frame)
-    return mix(colour, mix(glass, (206.0, 204.0, 198.0), min(1.0, cross)), pane)
+    colour = mix(colour, mix(trim, (240.0, 238.0, 232.0), 0.6), min(1.0, across * upright))
+    pane = min(1.0, covered(x, -half, half, half_wide, per_wide)) * covered(y, low, high, half_tall, per_tall)
+    if pane <= 0.0:
+        return colour
+    bars = 0.8 * covered(x, -0.03, 0.03, half_wide, per_wide) + 0.5 * covered(y, high - 0.55, high - 0.49, half_tall, per_tall)
+    glass = window(seed, column, row, y, storey, high, half_tall, per_tall, door)
+    return mix(colour, mix(glass, (206.0, 204.0, 198.0), min(1.0, bars)), min(1.0, pane))

@@ -10,7 +10,14 @@ from tests.oracle.blocks import Budgets, Handled, Planned, Ticks, chain, checked
 HANG = [("wait", ms(10_000))]
 
 
-def dynamic(a: Handled, budgets: Budgets, *, count: int = 6, static: Duration | None = None, model: ExecutionModel = ExecutionModel.DYNAMIC) -> Graph:
+def dynamic(
+    a: Handled,
+    budgets: Budgets,
+    *,
+    count: int = 6,
+    static: Duration | None = None,
+    model: ExecutionModel = ExecutionModel.DYNAMIC,
+) -> Graph:
     graph = chain(a, source=Ticks(count))
     graph.execution = model
     graph.add(budgets, "policy")
@@ -71,14 +78,14 @@ def test_a_data_driven_run_has_no_deadlines(engine: str) -> None:
     assert [value for _, value, _ in said(checker, "a")] == [0, 1, 2]
 
 
-# -- end to end ----------------------------------------------------------------------------------------------------------
+# -- end to end -------------------------------------------------------------------------------------------------------
 
 
 def end_to_end(plans: list[dict], *, within: Duration, reserve: list[int]) -> tuple[Graph, list[Handled]]:  # type: ignore[type-arg]
     operators = [Handled(plan) for plan in plans]
     graph = chain(*operators, source=Ticks(1, ms(1000)))
     source = graph.operators["source"]
-    minimum = {name: ms(own) for name, own in zip("abcdefgh", reserve)}
+    minimum = {name: ms(own) for name, own in zip("abcdefgh", reserve, strict=False)}
     graph.deadline(operators[-1].out, within=within, since=source.out, reserve=minimum, name="e2e")  # type: ignore[attr-defined]
     return graph, operators
 
@@ -122,7 +129,7 @@ def test_profiled_latencies_are_the_reserve_where_none_is_given() -> None:
     assert [event.at // ms(1) for event in of(checker, Missed, "a")] == [65]
 
 
-# -- frequency -----------------------------------------------------------------------------------------------------------
+# -- frequency --------------------------------------------------------------------------------------------------------
 
 
 def test_a_frequency_handler_answers_for_the_expected_timestamp() -> None:
@@ -130,7 +137,10 @@ def test_a_frequency_handler_answers_for_the_expected_timestamp() -> None:
     graph = chain(Planned({2: [("wait", ms(250))]}), a, source=Ticks(6))
     graph.frequency(a.out, every=ms(130))
     _, checker = checked(graph)
-    gaps = [later.at - earlier.at for earlier, later in zip(of(checker, Sent, "b"), of(checker, Sent, "b")[1:])]
+    gaps = [
+        later.at - earlier.at
+        for earlier, later in zip(of(checker, Sent, "b"), of(checker, Sent, "b")[1:], strict=False)
+    ]
     assert max(gaps) <= ms(130)
     synthesised = [event for event in of(checker, Sent, "b") if event.quality == "fallback"]
     assert [event.t // ms(1) for event in synthesised][:1] == [230]

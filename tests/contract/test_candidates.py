@@ -16,7 +16,9 @@ LOCAL[4] = [("wait", ms(200)), ("yield", "local 4")]
 ANSWERS = ("wait", ms(30))
 
 
-def with_cloud(plan: dict[int, Any] | None, within: Duration = ms(60), deadline: Duration = ms(80)) -> tuple[Handled, Checker]:
+def with_cloud(
+    plan: dict[int, Any] | None, within: Duration = ms(60), deadline: Duration = ms(80)
+) -> tuple[Handled, Checker]:
     a = Handled(LOCAL)
     graph = chain(a, source=Ticks(6))
     graph.deadline(a.out, within=deadline)
@@ -59,14 +61,12 @@ def test_a_link_known_to_be_down_delays_nothing(cloud: str) -> None:
 def test_the_local_one_starts_and_works_as_if_there_were_no_cloud(cloud: list[Any]) -> None:
     _, alone = with_cloud(None)
     _, checker = with_cloud(dict.fromkeys(range(6), cloud))
-    begun, twin = (
-        [(e.t, e.at) for e in of(c, Started, "a") if e.candidate == "local"] for c in (checker, alone)
-    )
+    begun, twin = ([(e.t, e.at) for e in of(c, Started, "a") if e.candidate == "local"] for c in (checker, alone))
     assert begun == twin
 
 
 def test_a_good_cloud_causes_no_miss_that_the_car_alone_would_not_have() -> None:
-    """The local one is slow at tick 4. Alone it is stopped at the deadline and free for tick 5; a cloud must not change that."""
+    """The local one is slow at tick 4: stopped at the deadline, it is free for tick 5. A cloud must not change that."""
     alone, _ = with_cloud(None)
     a, checker = with_cloud(dict.fromkeys(range(6), [("wait", ms(30)), ("yield", "cloud")]))
     assert {miss.t for miss in a.misses} <= {miss.t for miss in alone.misses}
@@ -110,7 +110,10 @@ def test_an_answer_exactly_at_the_candidates_own_deadline_counts() -> None:
 
 
 def test_a_better_local_model_that_runs_after_the_quick_one_improves_the_answer_in_time() -> None:
-    quick, better = Handled({}, lambda miss: miss.best), Planned({0: [("wait", ms(30)), ("yield", "better")], 1: [("wait", ms(90)), ("yield", "better")]})
+    quick, better = (
+        Handled({}, lambda miss: miss.best),
+        Planned({0: [("wait", ms(30)), ("yield", "better")], 1: [("wait", ms(90)), ("yield", "better")]}),
+    )
     graph = chain(quick, source=Ticks(2))
     graph.deadline(quick.out, within=ms(50))
     graph.candidate(quick, better, name="better", rank=1, after="local")
@@ -131,8 +134,22 @@ def test_a_worse_candidate_that_still_runs_is_cancelled_when_a_better_one_has_an
 
 def test_a_candidate_that_is_still_busy_with_an_older_timestamp_is_out_at_once() -> None:
     a = Planned({})
-    cloud = Planned({0: [("wait", ms(150)), ("yield", "cloud 0")], 1: [("yield", "cloud 1")], 2: [("yield", "cloud 2")]})
+    cloud = Planned(
+        {0: [("wait", ms(150)), ("yield", "cloud 0")], 1: [("yield", "cloud 1")], 2: [("yield", "cloud 2")]}
+    )
     graph: Graph = chain(a, source=Ticks(3))
     graph.candidate(a, cloud, name="cloud", rank=1, within=ms(190), remote=True)
     _, checker = checked(graph)
     assert [event.winner for event in of(checker, Sent, "a")][0] == "cloud"
+
+
+def test_a_candidate_that_follows_one_which_is_out_for_being_busy_starts_all_the_same() -> None:
+    a = Planned({})
+    first = Planned(dict.fromkeys(range(3), [("wait", ms(150)), ("yield", "first")]))
+    second = Planned(dict.fromkeys(range(3), [("yield", "second")]))
+    graph = chain(a, source=Ticks(3))
+    graph.deadline(a.out, within=ms(95), policy="continue")
+    graph.candidate(a, first, name="first", rank=1)
+    graph.candidate(a, second, name="second", rank=2, after="first")
+    _, checker = checked(graph)
+    assert [(t, value) for t, value, _ in said(checker, "a")][1:2] == [(100, "second")]

@@ -39,7 +39,10 @@ def test_a_missed_timestamp_without_a_value_passes_on_as_a_watermark_and_stalls_
         graph.connect(operator.out, port)
     graph.deadline(left.out, within=ms(40))
     _, checker = checked(graph, engine)
-    assert [(event.t // ms(1), event.quality) for event in of(checker, Sealed, "left")] == [(100, "missed"), (200, "missed")]
+    assert [(event.t // ms(1), event.quality) for event in of(checker, Sealed, "left")] == [
+        (100, "missed"),
+        (200, "missed"),
+    ]
     assert [t for t, _, _ in said(checker, "pairs")] == [0, 300]
     checker.account("pairs", "right", [event.t for event in of(checker, Sent, "right")])
 

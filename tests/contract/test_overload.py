@@ -37,7 +37,9 @@ def test_the_queue_rule_decides_and_every_drop_is_counted(
     _, checker = checked(chain(a, sink, source=Ticks(5)), engine)
     assert [value for _, value, _ in said(checker, "a")] == answered
     drops = of(checker, Dropped, "a")
-    assert [(event.t // ms(100), event.stream, event.reason) for event in drops] == [(n, "a.inp", "overload") for n in dropped]
+    assert [(event.t // ms(100), event.stream, event.reason) for event in drops] == [
+        (n, "a.inp", "overload") for n in dropped
+    ]
     checker.account("a", "inp", [event.t for event in of(checker, Sent, "source")])
     assert [e.value for e in sink.got] == answered
 

@@ -81,7 +81,10 @@ def test_a_handler_that_raises_after_writing_leaves_no_trace(engine: str) -> Non
 @engines
 def test_the_local_state_goes_on_beside_a_remote_winner(engine: str) -> None:
     """As if there were no cloud: the tracker has seen every frame, whoever answered."""
-    a, cloud = Planned(dict.fromkeys(range(4), [("wait", ms(40)), ADD])), Planned(dict.fromkeys(range(4), [("wait", ms(10)), ("yield", "cloud")]))
+    a, cloud = (
+        Planned(dict.fromkeys(range(4), [("wait", ms(40)), ADD])),
+        Planned(dict.fromkeys(range(4), [("wait", ms(10)), ("yield", "cloud")])),
+    )
     graph = chain(a, source=Ticks(4))
     graph.candidate(a, cloud, name="cloud", rank=1, within=ms(60), remote=True)
     _, checker = checked(graph, engine)

@@ -81,6 +81,12 @@ def test_a_standing_car_is_held() -> None:
     assert (command.throttle, command.brake) == (0.0, 0.4)
 
 
+def test_a_standing_car_starts_although_every_plan_begins_at_standstill() -> None:
+    slowly = straight(12.0 * (3.0 * (np.arange(41) / 80) ** 2 - 2.0 * (np.arange(41) / 80) ** 3))
+    command, _ = control(ego(speed=0.0), slowly, 0.1, PidState(), 0.01)
+    assert command.throttle > 0.1
+
+
 def test_a_pedal_at_its_stop_does_not_wind_up() -> None:
     state = PidState()
     for _ in range(300):

@@ -1,4 +1,4 @@
-"""Building blocks of the contract tests: a counting source, an operator that follows a plan, and both engines to run on.
+"""Building blocks of the contract tests: a counting source, an operator that follows a plan, both engines to run on.
 
 Plans let time pass by ``Wait``, so that they mean the same on the virtual and on the wall clock.
 """
@@ -176,7 +176,9 @@ class Samples(Operator):
         return [ctx[self.inp], ctx.get(self.other)]
 
 
-def checked(graph: Graph, engine: str = "virtual", *, until: Duration = seconds(2), **settings: Any) -> tuple[RunResult, Checker]:
+def checked(
+    graph: Graph, engine: str = "virtual", *, until: Duration = seconds(2), **settings: Any
+) -> tuple[RunResult, Checker]:
     """Run a graph on an engine with every event checked."""
     exact = engine == "virtual"
     handler_budget = settings.pop("handler_budget", ms(5))
@@ -193,7 +195,7 @@ def chain(*operators: Any, source: Source) -> Graph:
     graph = Graph("chain")
     graph.add(source, "source")
     previous: Any = source
-    for name, operator in zip("abcdefgh", operators):
+    for name, operator in zip("abcdefgh", operators, strict=False):
         graph.add(operator, name)
         graph.connect(previous.out, operator.inp)
         previous = operator

@@ -1,4 +1,4 @@
-"""A slow and obvious model of joining: after every arrival all decisions are taken anew from everything that has arrived.
+"""A slow and obvious model of joining: after every arrival everything is decided anew from all that has arrived.
 
 Shares no code with ``pipeline.joining``. Arrivals are (input, kind, t) with kind ``message`` or ``watermark``.
 """

@@ -107,7 +107,7 @@ def best_usable(schedule: RaceSchedule, history: list[Event]) -> tuple[str, str]
 
 
 def outcome(schedule: RaceSchedule) -> Outcome | None:
-    """What must be committed, when and as what; None if the race is never decided (no deadline, somebody still at work)."""
+    """What must be committed, when and as what; None if it is never decided (no deadline, somebody at work)."""
     events = events_of(schedule)
     if schedule.deadline is not None and schedule.deadline < schedule.start:
         return _missed(schedule, schedule.start, [], events)
@@ -132,7 +132,11 @@ def outcome(schedule: RaceSchedule) -> Outcome | None:
 def _open(schedule: RaceSchedule, history: list[Event]) -> tuple[str, ...]:
     begun = {c.name for c in schedule.candidates if c.begins is None}
     begun |= {e.name for e in history if e.kind == "begin"}
-    return tuple(c.name for c in schedule.candidates if c.name in begun and standing(c, history, schedule.candidates).status == "open")
+    return tuple(
+        c.name
+        for c in schedule.candidates
+        if c.name in begun and standing(c, history, schedule.candidates).status == "open"
+    )
 
 
 def _missed(schedule: RaceSchedule, at: int, history: list[Event], events: list[Event]) -> Outcome:
@@ -173,9 +177,7 @@ def late(schedule: RaceSchedule, decided: Outcome) -> list[Event]:
 def states_kept(schedule: RaceSchedule, decided: Outcome) -> list[tuple[int, str]]:
     """(time, candidate) of the local work that ends behind the fence and whose state counts for later timestamps."""
     winner = next((c for c in schedule.candidates if c.name == decided.winner), None)
-    goes_on = (decided.missed and not schedule.abort) or (
-        not decided.missed and winner is not None and winner.remote
-    )
+    goes_on = (decided.missed and not schedule.abort) or (not decided.missed and winner is not None and winner.remote)
     if not goes_on:
         return []
     events = events_of(schedule)[decided.fence_index :]

@@ -147,9 +147,7 @@ def test_a_sealed_timestamp_is_forgotten_with_all_before_it(started: set[int], s
 def test_what_lies_behind_an_operator_is_the_longest_way_to_the_end(nodes: list[tuple[int, list[int]]]) -> None:
     names = [str(i) for i in range(len(nodes))]
     reserve = {name: own for name, (own, _) in zip(names, nodes, strict=True)}
-    path = {
-        str(i): [str(i + jump) for jump in jumps if i + jump < len(nodes)] for i, (_, jumps) in enumerate(nodes)
-    }
+    path = {str(i): [str(i + jump) for jump in jumps if i + jump < len(nodes)] for i, (_, jumps) in enumerate(nodes)}
 
     def ways(name: str) -> list[int]:
         return [reserve[s] + way for s in path[name] for way in ways(s)] or [0]

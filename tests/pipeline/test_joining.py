@@ -86,7 +86,7 @@ def test_joins_what_the_model_joins_at_the_same_arrival(case: tuple[list[Port], 
 def test_timestamps_strictly_increase_and_exact_inputs_match(case: tuple[list[Port], list[Arrival]]) -> None:
     ports, arrivals = case
     found = all_of(ports, arrivals)
-    assert all(earlier.t < later.t for earlier, later in zip(found, found[1:]))
+    assert all(earlier.t < later.t for earlier, later in zip(found, found[1:], strict=False))
     for row in found:
         for port, envelope in zip(ports, row.values, strict=True):
             if port.kind == "exact":
@@ -173,7 +173,7 @@ def test_the_watermark_never_falls_back_and_nothing_at_or_below_it_comes_later_b
         low = joiner.watermark()
 
 
-# -- single cases --------------------------------------------------------------------------------------------------------
+# -- single cases -----------------------------------------------------------------------------------------------------
 
 
 def reasons(joiner: Joiner) -> list[tuple[int, int, str]]:
@@ -261,7 +261,7 @@ def test_latest_respects_its_age_bound_to_the_nanosecond(age: int, used: bool) -
     assert rows(list(joiner.on_message(0, message(10)))) == [(10, (10, 7 if used else None))]
 
 
-# -- the periodic model --------------------------------------------------------------------------------------------------
+# -- the periodic model -----------------------------------------------------------------------------------------------
 
 
 @ci

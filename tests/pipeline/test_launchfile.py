@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,21 @@ def test_a_bare_name_is_looked_up_in_the_launch_folder(file: Path) -> None:
     Path("launch").mkdir()
     file.rename("launch/toy.yaml")
     assert find("toy") == Path("launch/toy.yaml")
+
+
+def test_on_the_wall_clock_the_world_lets_one_thread_in_at_a_time(file: Path) -> None:
+    built = build(resolve(file, ["engine=threads"]))
+    assert built.world is not None
+    inside: list[int] = []
+    together: list[int] = []
+
+    def visit() -> None:
+        inside.append(1)
+        together.append(len(inside))
+        inside.pop()
+
+    built.world._world.visit = visit
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: built.world.visit(), range(200)))
+    assert set(together) == {1}
+    assert built.world.seats == 2

@@ -15,7 +15,7 @@ from tests.oracle.race_model import events_of, late, outcome, standing, states_k
 schedules = race_schedules()
 
 
-# -- against the model ---------------------------------------------------------------------------------------------------
+# -- against the model ------------------------------------------------------------------------------------------------
 
 
 @ci
@@ -48,7 +48,9 @@ def test_counts_exactly_the_late_events_with_their_lateness(schedule: RaceSchedu
     if expected is None:
         return
     from_candidates = [act for act in played.lates if act.event in ("yield", "done", "fail")]
-    assert [(a.time, a.event, a.name) for a in from_candidates] == [(e.time, e.kind, e.name) for e in late(schedule, expected)]
+    assert [(a.time, a.event, a.name) for a in from_candidates] == [
+        (e.time, e.kind, e.name) for e in late(schedule, expected)
+    ]
     for act in from_candidates:
         assert act.action.by >= 0
         if events_of(schedule).index(next(e for e in events_of(schedule) if e[:3] == act[:3])) >= expected.fence_index:
@@ -92,7 +94,7 @@ def test_cancels_exactly_what_still_runs_and_may_not_go_on(schedule: RaceSchedul
         assert set(cancelled) <= set(expected.open_at_fence) - goes_on
 
 
-# -- the invariants ------------------------------------------------------------------------------------------------------
+# -- the invariants ---------------------------------------------------------------------------------------------------
 
 
 @ci
@@ -253,7 +255,7 @@ def _with(schedule: RaceSchedule, candidates) -> RaceSchedule:  # type: ignore[n
     )
 
 
-# -- single cases --------------------------------------------------------------------------------------------------------
+# -- single cases -----------------------------------------------------------------------------------------------------
 
 
 def race(*candidates: Candidate, deadline: int | None = 10, handler: bool = True, abort: bool = True) -> Race:
