@@ -44,7 +44,11 @@ def construct(
         inside = (*path, name)
         if name not in named and not takes_any:
             meant.update(nearest(name, named))
-            problems.add(inside, f"{_called(factory)} takes no argument {name!r}", suggest(name, named, "it takes"))
+            problems.add(
+                inside,
+                f"{_called(factory)} takes no argument {name!r}",
+                suggest(name, [n for n in named if n != "world"], "it takes"),
+            )
         elif name == "world" and name in offered:
             problems.add(inside, "the world is given to the operator by the run", "remove it")
         else:

@@ -41,13 +41,14 @@ class Drop(NamedTuple):
 class _Sampled:
     """The remembered messages of a latest or nearest input."""
 
-    __slots__ = ("age", "index", "kind", "messages", "required", "used_until")
+    __slots__ = ("age", "index", "kind", "messages", "required", "used")
 
     def __init__(self, index: int, port: Input[Any]) -> None:
         self.index, self.kind, self.required = index, port.join.kind, port.required
         self.age = port.join.within
         self.messages: deque[Envelope] = deque()
-        self.used_until: int = BOTTOM
+        self.used: set[int] = set()
+        """Timestamps of those remembered messages that a callback has seen."""
 
     def pick(self, t: int, watermark: int) -> Any:
         """The message for t, None, _WAIT or _STALE."""
@@ -88,10 +89,17 @@ class _Sampled:
         if len(self.messages) > window:
             self._drop_first(drops)
 
-    def _drop_first(self, drops: list[Drop]) -> None:
+    def close(self, drops: list[Drop]) -> None:
+        """The run is over: account for what nobody used."""
+        while self.messages:
+            self._drop_first(drops, "closed")
+
+    def _drop_first(self, drops: list[Drop], reason: str = "superseded") -> None:
         first = self.messages.popleft()
-        if first.t > self.used_until:
-            drops.append(Drop(self.index, first.t, "superseded"))
+        if first.t in self.used:
+            self.used.remove(first.t)
+        else:
+            drops.append(Drop(self.index, first.t, reason))
 
 
 class Joiner:
@@ -151,10 +159,15 @@ class Joiner:
         self._drop_incomplete(index, t)
         for i in self._exact:
             if row[i] is None:
+                if self._watermarks[i] >= t:
+                    self._drop_row(t, self._waiting.pop(t), "no_partner")
                 return ()
         del self._waiting[t]
         self._complete.append((t, row))
-        return self._release()
+        ready = self._release()
+        while len(self._complete) > self._window:
+            self._drop_row(*self._complete.popleft(), "join_window")
+        return ready
 
     def on_watermark(self, index: int, t: int) -> Sequence[Joined]:
         """Nothing at or before ``t`` will come on this input any more."""
@@ -174,10 +187,7 @@ class Joiner:
         self._complete.clear()
         self._waiting.clear()
         for sampled in self._sampled.values():
-            while sampled.messages:
-                first = sampled.messages.popleft()
-                if first.t > sampled.used_until:
-                    self.dropped.append(Drop(sampled.index, first.t, "closed"))
+            sampled.close(self.dropped)
 
     def _drop_incomplete(self, index: int, before: int) -> None:
         """Timestamps below ``before`` that lack this input can never be complete."""
@@ -218,7 +228,7 @@ class Joiner:
             if found is not None:
                 picked.append((sampled, found))
         for sampled, found in picked:
-            sampled.used_until = max(sampled.used_until, found.t)
+            sampled.used.add(found.t)
         return None
 
 

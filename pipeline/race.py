@@ -192,9 +192,12 @@ class Race:
         return (*self._stop_at_own_deadline(candidate), *self._settle(now, "own deadline"))
 
     def expire(self, now: int) -> Sequence[Action]:
-        """The race's deadline. A remote candidate that ran out of time is no miss while another has answered."""
+        """The race's deadline. A remote candidate that ran out of time is no miss while another has answered.
+
+        A local one that runs on because a remote one has won ends here too, as it would have without a cloud.
+        """
         if self.fenced:
-            return ()
+            return self._stop_beside() if self.policy is MissPolicy.ABORT else ()
         actions: list[Action] = []
         if any(c.finished for c in self.candidates):
             for candidate in self.candidates:
@@ -248,6 +251,11 @@ class Race:
     def value_of(self, name: str) -> Any:
         """The candidate's value so far, final or not; None without one."""
         return self._find(name).value
+
+    def wants(self, name: str) -> bool:
+        """True while the candidate's work is of use: for its value, or for its state beside a fenced race."""
+        candidate = self._find(name)
+        return candidate.runs or candidate.state == _BESIDE
 
     def set_deadline(self, name: str, deadline: int) -> None:
         """The candidate's own deadline, known only when it begins."""
@@ -305,6 +313,14 @@ class Race:
                 candidate.state = _BESIDE if beside else _CANCELLED
                 if not beside:
                     actions.append(Cancel(candidate.name, "outranked"))
+        return actions
+
+    def _stop_beside(self) -> Sequence[Action]:
+        actions: list[Action] = []
+        for candidate in self.candidates:
+            if candidate.state == _BESIDE:
+                candidate.state = _CANCELLED
+                actions.append(Cancel(candidate.name, "deadline"))
         return actions
 
     def _miss(self, now: int, reason: str) -> Sequence[Action]:

@@ -28,7 +28,15 @@ from pipeline.recording import Recorder
 from pipeline.settings import Settings
 from pipeline.summary import Summary
 
-RECORDS = ("log.mcap", "result.json", "trace.perfetto-trace", "report.html", "video.mp4")
+RECORDS = (
+    "log.mcap",
+    "result.json",
+    "launch.yaml",
+    "graph.svg",
+    "trace.perfetto-trace",
+    "report.html",
+    "video.mp4",
+)
 """What a run's folder may hold; a new run in the same folder replaces these and nothing else."""
 
 

@@ -52,19 +52,18 @@ def picture(seed: int, index: int) -> tuple[NDArray[np.uint8], list[LabelledBox]
     """A random street scene: rgb (360, 640, 3) and its visible road users, nearest first."""
     rng = np.random.default_rng([seed, index, 9])
     scenario, camera, ego = _scene(rng)
-    users = RoadUsers(scenario.actors, scenario.road, EgoSize()).items
-    for user in users:
+    users = RoadUsers(scenario.actors, scenario.road, EgoSize())
+    for user in users.items:
         if user.actor.kind == "pedestrian" and rng.random() < 0.75:
             user.speed_mps, user.gait_turns = 1.4, float(rng.random())
     renderer = Renderer(scenario, camera, seed=int(rng.integers(1 << 30)))
-    rendered = renderer.render(ego, users, 0)
+    rendered = renderer.render(ego, users.items)
     eye, yaw = eye_pose(ego, camera)
     half_view = (camera.cx_px / camera.fx_px, (camera.width_px - camera.cx_px) / camera.fx_px)
-    outlines = np.stack([user.outline() for user in users])
-    heights = np.array([user.height_m for user in users])
-    share = visible_share(eye, yaw, half_view, outlines, heights, len(users))
+    heights = np.array([user.height_m for user in users.items])
+    share = visible_share(eye, yaw, half_view, users.boxes, heights)
     boxes = []
-    for user, seen in zip(users, share):
+    for user, seen in zip(users.items, share):
         found = _tight_box(rendered, user.actor.id)
         if found is not None:
             x0, y0, x1, y1, pixels = found

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint, distribution
+
+import pytest
+
 import pipeline
 
 PUBLIC = [
@@ -68,3 +72,8 @@ def test_nothing_else_is_public_by_accident() -> None:
     modules = {name for name, value in vars(pipeline).items() if type(value).__name__ == "module"}
     loose = {n for n in vars(pipeline) if not n.startswith("_")} - set(PUBLIC) - modules - submodules
     assert not loose
+
+
+@pytest.mark.parametrize("point", distribution("skylane").entry_points, ids=lambda point: f"{point.group}:{point.name}")
+def test_every_entry_point_leads_somewhere(point: EntryPoint) -> None:
+    assert callable(point.load())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -14,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("pipeline", "operators", "cloud", "scenarios")
 FILE_LINES_MAX, FUNCTION_LINES_MAX = 400, 50
 
-TYPE_IGNORES_MAX = 26
+TYPE_IGNORES_MAX = 15
 """A ratchet: lower it whenever one goes, never raise it."""
 
 ADAPTERS = (
@@ -28,6 +29,7 @@ ADAPTERS = (
     "pipeline/workers.py",
     "cloud/server/",
     "cloud/transports/",
+    "scenarios/benchmark_world.py",
     "scenarios/benchmarks.py",
 )
 """Where the machine's clock, threads and the network may be touched."""
@@ -43,15 +45,32 @@ BANNED_ATTRIBUTES = {name.rpartition(".")[2] for name in BANNED_NAMES}
 LEFTOVERS = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK", "W" + "IP")) + r"\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:wo" + r"rk|ro" + r"ot|ho" + r"me/\w+)/")
 TEXT = {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ".html", ".j2", ".css", ".js", ".json"}
-SKIPPED = {".venv", ".git", "runs", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"}
+SKIPPED = {
+    "__pycache__",
+    ".import_linter_cache",
+    ".venv",
+    ".git",
+    "runs",
+    "build",
+    "dist",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+}
+
+
+@cache
+def everything() -> tuple[Path, ...]:
+    found: list[Path] = []
+    for folder, inner, names in os.walk(ROOT):
+        inner[:] = sorted(name for name in inner if name not in SKIPPED and not name.endswith(".egg-info"))
+        found += [Path(folder, name) for name in sorted(names)]
+    return tuple(found)
 
 
 def files(*suffixes: str) -> Iterator[Path]:
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        skipped = any(part in SKIPPED or part == "__pycache__" or part.endswith(".egg-info") for part in parts)
-        if path.suffix in suffixes and path.is_file() and not skipped:
-            yield path
+    return (path for path in everything() if path.suffix in suffixes)
 
 
 def sources() -> list[Path]:

@@ -115,7 +115,7 @@ def control(
         return command_of(braked, ego.steer_rad, f"safe_stop: {why}"), PidState(idle_s=idle_s)
     wanted = reference(trajectory, age_s, chosen.lag_s)
     if ego.speed_mps < chosen.start_mps:
-        # A plan made anew at every instant of standstill begins at standstill: without looking ahead the car never starts.
+        # Every plan made at standstill begins at standstill: without looking ahead the car never starts.
         later = reference(trajectory, age_s + chosen.start_s, chosen.lag_s)
         wanted = later if later.speed_mps > ego.speed_mps + 0.2 else wanted
     error = wanted.speed_mps - ego.speed_mps

@@ -48,6 +48,11 @@ class LocatorSettings:
     box_error_px: float = 1.5
 
 
+VEHICLE_SHAPE_STD_M = 0.25
+CUT_BOX_STD_M = 0.6
+"""What the assumed shape of a vehicle adds across the line of sight, and a box that the picture's edge cuts."""
+
+
 class _Range(NamedTuple):
     depth_m: float
     std_m: float
@@ -82,9 +87,17 @@ def locate(track: Track, depth: DepthFrame, ego: EgoState, settings: LocatorSett
         width_m=width,
         yaw_rad=math.remainder(ego.yaw_rad + yaw, math.tau),
         position_std_m=found.std_m,
-        cross_std_m=0.05 + chosen.box_error_px * found.depth_m / camera.fx_px,
+        cross_std_m=_cross_std_m(track, camera, found.depth_m, chosen),
         sight_rad=math.atan2(y - ego.y_m, x - ego.x_m),
     )
+
+
+def _cross_std_m(track: Track, camera: CameraModel, depth_m: float, settings: LocatorSettings) -> float:
+    std = 0.05 + settings.box_error_px * depth_m / camera.fx_px
+    if track.label == "vehicle":
+        std += VEHICLE_SHAPE_STD_M
+        std += CUT_BOX_STD_M * float(track.box.x0_px <= 1.0 or track.box.x1_px >= camera.width_px - 1.0)
+    return std
 
 
 def depth_of(box: Box, depth: DepthFrame, settings: LocatorSettings) -> _Range | None:

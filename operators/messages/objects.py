@@ -70,6 +70,8 @@ class Obstacle(Message, frozen=True, kw_only=True):
     yaw_rad: float = 0.0
     speed_x_mps: float = 0.0
     speed_y_mps: float = 0.0
+    speed_std_mps: float = 0.0
+    """Of the velocity across the line of sight; large after the first sightings."""
     position_std_m: float = 0.5
     """Along the line of sight, in which cameras are worst."""
     cross_std_m: float = 0.0

@@ -18,9 +18,7 @@ _GRAIN_VALUES = 16381
 def varied(example: Example, *, scale: float, width_px: int, height_px: int, rng: np.random.Generator) -> Example:
     """A crop of ``width_px`` x ``height_px``, resampled by about ``scale``, mirrored and recoloured by chance."""
     height, width = example.rgb.shape[:2]
-    scale = scale * float(np.exp(rng.uniform(-0.4, 0.3))) if rng.random() < 0.5 else scale
-    if rng.random() < 0.2:
-        scale = max(width_px / width, height_px / height)  # The whole picture: near trucks fill no crop.
+    scale = scale * float(np.exp(rng.uniform(-0.3, 0.3))) if rng.random() < 0.5 else scale
     scale = max(scale, width_px / width, height_px / height)
     crop_w, crop_h = min(width, round(width_px / scale)), min(height, round(height_px / scale))
     x0, y0 = _corner(example, crop_w, crop_h, rng)
@@ -43,12 +41,12 @@ def varied(example: Example, *, scale: float, width_px: int, height_px: int, rng
 
 def recoloured(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Other exposure, contrast, colour balance and sensor noise."""
-    levels = np.linspace(0.0, 1.0, 256)[:, None] ** np.exp(rng.uniform(-0.25, 0.25))
-    levels = 255.0 * levels * np.exp(rng.uniform(-0.3, 0.25) + rng.normal(0.0, 0.04, 3)) + rng.uniform(-12, 12)
+    levels = np.linspace(0.0, 1.0, 256)[:, None] ** np.exp(rng.uniform(-0.15, 0.15))
+    levels = 255.0 * levels * np.exp(rng.uniform(-0.2, 0.2) + rng.normal(0.0, 0.03, 3)) + rng.uniform(-6, 6)
     table = np.clip(levels, 0, 255).astype(np.int16)
     values = np.stack([table[:, k][rgb[:, :, k]] for k in range(3)], axis=2)
-    if rng.random() < 0.7:
-        grain = (rng.standard_normal(_GRAIN_VALUES, dtype=np.float32) * rng.uniform(0.5, 7.0)).round().astype(np.int16)
+    if rng.random() < 0.3:
+        grain = (rng.standard_normal(_GRAIN_VALUES, dtype=np.float32) * rng.uniform(0.5, 5.0)).round().astype(np.int16)
         values += np.resize(grain, values.shape)
     clipped: NDArray[np.uint8] = np.clip(values, 0, 255).astype(np.uint8)
     return clipped

@@ -24,11 +24,13 @@ from operators.models.network import CentreNet, channels_last, normalised
 
 VISIBLE_MIN = 0.2
 """Less than this of an object is neither asked for nor punished."""
-CENTRE_SHARE = 0.1
+CENTRE_SHARE = 0.12
 """Standard deviation of a centre's bump, as a share of the box side; at least ``SIGMA_MIN`` cells."""
-SIGMA_MIN = 0.6
-BOX_WEIGHT_MIN = 0.5
-"""Cells whose bump is at least this high learn the box."""
+SIGMA_MIN = 0.7
+POSITIVE_MIN = 0.6
+"""Cells whose bump is at least this high shall fire and learn the box; several per object teach faster than one."""
+WHOLE_EVERY = 4
+"""Every so many steps whole pictures are shown instead of crops, so that near trucks are seen in one piece."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Plan:
     steps: int
     seed: int
     batch: int = 8
-    crop_px: tuple[int, int] = (320, 192)
+    whole_batch: int = 2
+    """Pictures in every ``WHOLE_EVERY``-th step."""
+    crop_px: tuple[int, int] = (320, 128)
     picture_width_px: int = 640
     learning_rate: float = 3e-3
     ema: float = 0.998
@@ -78,18 +82,16 @@ def targets(example: Example, architecture: Architecture) -> tuple[NDArray[np.fl
             weight[label, rows, max(0, math.floor(x0) - 1) : math.ceil(x1) + 1] = 0.0
             continue
         centre_x, centre_y = (x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5
-        column, row = (
-            min(width - 1, max(0, math.floor(centre_x + 0.5))),
-            min(height - 1, max(0, math.floor(centre_y + 0.5))),
-        )
         sigma_x, sigma_y = max(SIGMA_MIN, CENTRE_SHARE * (x1 - x0)), max(SIGMA_MIN, CENTRE_SHARE * (y1 - y0))
-        # Measured from the cell itself, so that the nearest cell is exactly 1.
-        bump = np.exp(-(((ys - row) / sigma_y) ** 2)[:, None] / 2 - (((xs - column) / sigma_x) ** 2)[None, :] / 2)
+        bump = np.exp(
+            -(((ys - centre_y) / sigma_y) ** 2)[:, None] / 2 - (((xs - centre_x) / sigma_x) ** 2)[None, :] / 2
+        )
+        bump /= bump.max()
         np.maximum(heat[label], bump, out=heat[label])
-        mine = (bump >= BOX_WEIGHT_MIN) & (bump > box_weight)
+        mine = (bump >= POSITIVE_MIN) & (bump > box_weight)
         box[:, mine] = edges[:, None]
         box_weight[mine] = bump[mine]
-    weight[heat > BOX_WEIGHT_MIN] = 1.0
+    weight[heat >= POSITIVE_MIN] = 1.0
     return heat, weight, box, box_weight
 
 
@@ -100,11 +102,11 @@ def loss(output: Tensor, wanted: Targets, n_labels: int) -> Tensor:
     """
     output = output.float()
     heat = torch.sigmoid(output[:, :n_labels]).clamp(1e-4, 1 - 1e-4)
-    centre = wanted.heat.eq(1.0)
-    hit = torch.where(centre, (1 - heat) ** 2 * heat.log(), 0.0)
+    centre = wanted.heat >= POSITIVE_MIN
+    hit = torch.where(centre, wanted.heat * (1 - heat) ** 2 * heat.log(), 0.0)
     miss = torch.where(centre, 0.0, (1 - wanted.heat) ** 4 * heat**2 * (1 - heat).log())
-    objects = (centre * wanted.heat_weight).sum().clamp(min=1)
-    focal = -((hit + miss) * wanted.heat_weight).sum() / objects
+    positives = (centre * wanted.heat * wanted.heat_weight).sum().clamp(min=1)
+    focal = -((hit + miss) * wanted.heat_weight).sum() / positives
     chosen = wanted.box_weight > 0
     weight = wanted.box_weight[chosen]
     columns = torch.arange(output.shape[3], dtype=torch.float32).expand(output.shape[0], output.shape[2], -1)[chosen]
@@ -131,6 +133,20 @@ def _generalised_iou(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> Tensor:
         torch.maximum(a[3], b[3]) - torch.minimum(a[1], b[1])
     )
     return shared / union.clamp(min=1e-6) - (hull - union) / hull.clamp(min=1e-6)
+
+
+def grown(small: dict[str, Tensor], fresh: dict[str, Tensor]) -> dict[str, Tensor]:
+    """``fresh`` weights of a larger network, holding those of a ``small`` one such that the answers are the same."""
+    result = {name: value.clone() for name, value in fresh.items()}
+    for name, value in result.items():
+        if name in small:
+            old = small[name]
+            if value.dim() == 4:
+                value[: old.shape[0], old.shape[1] :] = 0.0
+            value[tuple(slice(side) for side in old.shape)] = old
+        elif name.endswith("second.norm.weight"):
+            value.zero_()  # A block that adds nothing to its shortcut.
+    return result
 
 
 class Training:
@@ -180,11 +196,13 @@ class Training:
         """Pictures (batch, 3, h, w), normalised, and targets of one step; a function of (seed, step) alone."""
         plan = self.plan
         rng = np.random.default_rng([plan.seed, step])
-        width, height = plan.crop_px
-        scale = plan.architecture.input_width_px / plan.picture_width_px
+        shape = plan.architecture
+        whole = step % WHOLE_EVERY == WHOLE_EVERY - 1
+        width, height = (shape.input_width_px, shape.input_height_px) if whole else plan.crop_px
+        scale = shape.input_width_px / plan.picture_width_px
         chosen = [
             varied(self.examples[int(k)], scale=scale, width_px=width, height_px=height, rng=rng)
-            for k in rng.integers(len(self.examples), size=plan.batch)
+            for k in rng.integers(len(self.examples), size=plan.whole_batch if whole else plan.batch)
         ]
         rgb = torch.from_numpy(np.stack([example.rgb for example in chosen])).permute(0, 3, 1, 2)
         parts = [targets(example, plan.architecture) for example in chosen]
@@ -224,9 +242,20 @@ class Training:
             ) from None
 
     def start_from(self, path: Path) -> None:
-        """Takes over the averaged weights of another run's checkpoint and starts at step 0."""
-        stored = self._read(path)
-        self.network.load_state_dict(stored["average"])
+        """Starts with the averaged weights of another run's checkpoint, of this or a smaller architecture.
+
+        Channels and blocks that the other lacks start without influence, so that the larger network begins with the
+        smaller one's answers. Source: Chen et al., Net2Net (2016), §2
+        """
+        stored: dict[str, Tensor] = self._read(path)["average"]
+        try:
+            self.network.load_state_dict(grown(stored, self.network.state_dict()))
+        except (RuntimeError, KeyError) as error:
+            raise ModelFileError(
+                f"the checkpoint is of a larger architecture: {str(error).splitlines()[0]}",
+                where=str(path),
+                hint="start from a smaller or an equal one",
+            ) from None
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
 
     def _read(self, path: Path) -> dict[str, Any]:

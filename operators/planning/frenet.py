@@ -18,7 +18,7 @@ from operators.geometry.frenet import FrenetState, ReferenceLine
 from operators.messages import EgoSize, EgoState, Predictions, Route, Trajectory
 from operators.planning.frenet_candidates import STRIDES, FrenetSettings, Grid, Motions, grid, motions
 from operators.planning.frenet_kernel import search
-from operators.planning.scene import Clearance, Scene, braking, empty, finite, sampled, scene, with_hesitation
+from operators.planning.scene import Clearance, Scene, braking, empty, sampled, scene, understood
 
 Floats = NDArray[np.float64]
 
@@ -63,7 +63,7 @@ def problem(
 ) -> Problem:
     """Prepare a search from ``ego`` along ``line``; ``age_s``: how long ago the predictions were made."""
     state = line.state(ego.x_m, ego.y_m, ego.yaw_rad, ego.speed_mps, ego.accel_mps2, ego.yaw_rate_radps)
-    predictions = with_hesitation(finite(predictions), line)
+    predictions = understood(predictions, line)
     instants = round(settings.end_max_s / settings.step_s) + 1
     times = np.arange(instants, dtype=np.float64) * settings.step_s
     around = scene(ego, predictions, times, size, clearance, age_s)

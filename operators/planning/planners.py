@@ -11,7 +11,7 @@ from operators.geometry.frenet import ReferenceLine
 from operators.messages import EgoSize, EgoState, Predictions, Route, Trajectory
 from operators.planning import frenet, waypoints
 from operators.planning.frenet_candidates import FrenetSettings
-from operators.planning.scene import Clearance, braking, empty, finite, is_clear, moved_to_now, with_hesitation
+from operators.planning.scene import Clearance, braking, empty, is_clear, moved_to_now, understood
 from pipeline.definition import Context, DeadlineMissed, Operator
 from pipeline.ports import Input, Output, State, keep_last, latest
 from pipeline.timestamps import Duration, seconds
@@ -85,7 +85,7 @@ class _Planner(Operator):
             (seen, self.age_s(ctx)) if seen is not None else (last.predictions, self.age_s(ctx, last.t))
         )
         if route is not None:
-            predictions = with_hesitation(finite(predictions), self.line_of(route))
+            predictions = understood(predictions, self.line_of(route))
         if is_clear(rest, ego, predictions, self.size, self.clearance, age_s):
             return rest
         return braking(ego, self.brake_mps2)

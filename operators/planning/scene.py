@@ -8,14 +8,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.geometry.frenet import ReferenceLine
-from operators.messages import EgoSize, EgoState, Prediction, Predictions, Trajectory
+from operators.messages import EgoSize, EgoState, Obstacle, Prediction, Predictions, Trajectory
 from operators.planning.frenet_kernel import first_conflict, gap_now
 
 Floats = NDArray[np.float64]
+
+
+ALIGNED_WITHIN_M = 10.0
+ALIGNED_TURN_MAX_RAD = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,11 @@ class Clearance:
     least_share: float = 0.5
     """Nearer than this share of the free space nobody is passed, even by a car that is that near already."""
     growth_mps: float = 0.1
-    """Predictions become less sure by this much."""
+    """Predictions become less sure by this much, …"""
+    doubt: float = 0.5
+    """… and a person's by this share of how uncertain their speed is: one seen once may be about to step out …"""
+    doubt_s: float = 1.5
+    """… within this time."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,47 @@ def sampled(predictions: Predictions, times_s: Floats, age_s: float = 0.0) -> li
         cell = np.minimum(at.astype(np.int64), len(points) - 2)
         paths.append(points[cell] + (at - cell)[:, None] * (points[cell + 1] - points[cell]))
     return paths
+
+
+def aligned(predictions: Predictions, line: ReferenceLine) -> Predictions:
+    """Turn standing vehicles near the road along it, about the end that was measured.
+
+    Locators see the near face and assume that the rest lies along the ego's heading; before a bend it does not.
+    """
+    standing = [
+        k
+        for k, item in enumerate(predictions.items)
+        if item.obstacle.label == "vehicle" and math.hypot(item.obstacle.speed_x_mps, item.obstacle.speed_y_mps) < 1.0
+    ]
+    if not standing:
+        return predictions
+    items = list(predictions.items)
+    near = np.array([_near_end(items[k].obstacle) for k in standing])
+    road = line.to_road_many(near)
+    # The heading at the vehicle's own middle, half its length further on.
+    yaws = line.poses(road[:, 0] + [items[k].obstacle.length_m / 2.0 for k in standing])[2]
+    for k, end, d, yaw in zip(standing, near, road[:, 1], yaws, strict=True):
+        seen = items[k].obstacle
+        turn = math.remainder(float(yaw) - seen.yaw_rad, math.pi)
+        if abs(d) > ALIGNED_WITHIN_M or abs(turn) > ALIGNED_TURN_MAX_RAD:
+            continue
+        heading = seen.yaw_rad + turn
+        half = seen.length_m / 2.0
+        centre = end + half * np.array((math.cos(heading), math.sin(heading)))
+        obstacle = msgspec.structs.replace(seen, x_m=float(centre[0]), y_m=float(centre[1]), yaw_rad=heading)
+        moved = items[k].path_m + (centre - (seen.x_m, seen.y_m))
+        items[k] = Prediction(obstacle=obstacle, path_m=moved, probability=items[k].probability)
+    return Predictions(items=tuple(items), step_s=predictions.step_s, frame_id=predictions.frame_id)
+
+
+def _near_end(obstacle: Obstacle) -> tuple[float, float]:
+    half = obstacle.length_m / 2.0
+    return obstacle.x_m - half * math.cos(obstacle.yaw_rad), obstacle.y_m - half * math.sin(obstacle.yaw_rad)
+
+
+def understood(predictions: Predictions, line: ReferenceLine) -> Predictions:
+    """Predictions as planners use them: finite, along the road, and with persons who may hesitate."""
+    return with_hesitation(aligned(finite(predictions), line), line)
 
 
 def with_hesitation(predictions: Predictions, line: ReferenceLine, corridor_m: float = 3.0) -> Predictions:
@@ -139,7 +189,9 @@ def scene(
         else:
             gap = gap_now(*pose, dimensions, boxes[j], 0.0)
         possible = max(gap - 0.02, clearance.least_share * wanted)
-        margins[j] = np.minimum(wanted + clearance.growth_mps * times_s, possible)
+        doubt = clearance.doubt * seen.speed_std_mps if seen.label == "pedestrian" else 0.0
+        growth = clearance.growth_mps * times_s + doubt * np.minimum(times_s, clearance.doubt_s)
+        margins[j] = np.minimum(wanted + growth, possible)
     return Scene(dimensions, boxes, margins)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from operators.geometry.frenet import FrenetState, ReferenceLine
 from operators.messages import EgoSize, EgoState, Predictions, Trajectory
-from operators.planning.scene import empty, finite, sampled
+from operators.planning.scene import aligned, empty, finite, sampled
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def conflicts(
     """All conflicts ahead, in the order of the predictions. ``age_s``: how long ago the predictions were made."""
     times = np.arange(0.0, LOOK_AHEAD_S + 1e-9, STEP_S)
     found = []
-    predictions = finite(predictions)
+    predictions = aligned(finite(predictions), line)
     for item, path in zip(predictions.items, sampled(predictions, times, age_s), strict=True):
         seen = item.obstacle
         road = line.to_road_many(path)

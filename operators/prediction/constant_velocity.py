@@ -63,13 +63,14 @@ Histories = tuple[History, ...]
 
 
 class Motion(NamedTuple):
-    """Fitted position and velocity at one instant, and how uncertain the velocity is on its worse axis."""
+    """Fitted position and velocity at one instant, and how uncertain the velocity is along and across the sight."""
 
     x_m: float
     y_m: float
     speed_x_mps: float
     speed_y_mps: float
-    speed_std_mps: float
+    along_std_mps: float
+    cross_std_mps: float
 
 
 def observe(histories: Histories, obstacles: Obstacles, t_s: float, settings: PredictorSettings) -> Histories:
@@ -127,7 +128,7 @@ def fit(history: History, t_s: float, settings: PredictorSettings) -> Motion:
     velocity = fitted[1] * _speed_scale(float(np.hypot(*fitted[1])), std, label, settings)
     start = fitted[0] if velocity.any() else np.average(position, axis=0, weights=huber[:, None] / stds**2)
     (x, y), (speed_x, speed_y) = axes @ start, axes @ velocity
-    return Motion(float(x), float(y), float(speed_x), float(speed_y), std)
+    return Motion(float(x), float(y), float(speed_x), float(speed_y), float(speed_std[0]), float(speed_std[1]))
 
 
 def _line(age: Floats, position: Floats, weight: Floats, prior_std: float) -> tuple[Floats, Floats]:
@@ -169,7 +170,7 @@ def predict(histories: Histories, t_s: float, settings: PredictorSettings, frame
 def _moving(obstacle: Obstacle, motion: Motion) -> Obstacle:
     """The obstacle at its fitted place and speed; one that clearly moves points where it goes."""
     speed = math.hypot(motion.speed_x_mps, motion.speed_y_mps)
-    clear = speed > max(1.0, 2.0 * motion.speed_std_mps)
+    clear = speed > max(1.0, 2.0 * max(motion.along_std_mps, motion.cross_std_mps))
     yaw = math.atan2(motion.speed_y_mps, motion.speed_x_mps) if clear else obstacle.yaw_rad
     return msgspec.structs.replace(
         obstacle,
@@ -177,6 +178,7 @@ def _moving(obstacle: Obstacle, motion: Motion) -> Obstacle:
         y_m=motion.y_m,
         speed_x_mps=motion.speed_x_mps,
         speed_y_mps=motion.speed_y_mps,
+        speed_std_mps=motion.cross_std_mps,
         yaw_rad=yaw,
     )
 

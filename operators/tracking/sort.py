@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from operators.geometry.boxes import box_array, iou_matrix
-from operators.messages import Detection, Detections, Track, Tracks
+from operators.messages import Box, Detection, Detections, Track, Tracks
 from operators.tracking.kalman import BoxState, box_of, corrected, initial, predicted
 from pipeline.definition import Context, Operator
 from pipeline.ports import Input, Output, State, keep_last
@@ -48,6 +48,8 @@ class TrackState:
     label: str
     score: float
     box: BoxState
+    seen: Box
+    """Where it was detected last: reported while it is in sight, since a filtered box lags behind one that grows."""
     hits: int
     missed: int
     unseen_s: float
@@ -86,7 +88,9 @@ def step(
     for index, item in enumerate(items):
         if index not in used:
             confirmed = chosen.min_hits <= 1 or item.score >= chosen.sure_score
-            tracks.append(TrackState(next_id, item.label, item.score, initial(item.box), 1, 0, 0.0, confirmed))
+            tracks.append(
+                TrackState(next_id, item.label, item.score, initial(item.box), item.box, 1, 0, 0.0, confirmed)
+            )
             next_id += 1
     reported = tuple(_reported(track) for track in tracks if track.confirmed)
     return SortState(tuple(tracks), next_id, state.t), Tracks(items=reported, frame_id=detections.frame_id)
@@ -97,7 +101,7 @@ def _matched(track: TrackState, item: Detection, settings: SortSettings) -> Trac
     score = 0.6 * item.score + 0.4 * track.score
     confirmed = track.confirmed or hits >= settings.min_hits
     box = corrected(track.box, item.box)
-    return replace(track, score=score, box=box, hits=hits, missed=0, unseen_s=0.0, confirmed=confirmed)
+    return replace(track, score=score, box=box, seen=item.box, hits=hits, missed=0, unseen_s=0.0, confirmed=confirmed)
 
 
 def _reported(track: TrackState) -> Track:
@@ -105,7 +109,7 @@ def _reported(track: TrackState) -> Track:
         track_id=track.track_id,
         label=track.label,
         score=track.score,
-        box=box_of(track.box),
+        box=track.seen if track.missed == 0 else box_of(track.box),
         hits=track.hits,
         missed=track.missed,
     )

@@ -15,7 +15,6 @@ from pipeline.engines.watch import ArmedBy
 from pipeline.engines.work import Host
 from pipeline.graph import ExecutionModel, Graph
 from pipeline.ports import JoinKind, Output, keep_last
-from pipeline.state import VersionedState
 
 
 def assemble(graph: Graph, host: Host) -> dict[str, Stage]:
@@ -37,12 +36,13 @@ def assemble(graph: Graph, host: Host) -> dict[str, Stage]:
                 if edge.source is port and edge.target.owner is not None:
                     reader = stages[edge.target.owner.name]
                     stream.readers.append((reader, reader.index[edge.target.name]))
-            if any(reader.intake.queue.rule == "block" for reader, _ in stream.readers):
+            throttling = [r for r, index in stream.readers if index == 0 and r.intake.queue.rule == "block"]
+            if throttling:
                 stage.throttles.append(stream)
+            for reader in throttling:
+                reader.intake.writers.append(stage)
         for spec in graph.candidates.get(name, []):
-            states = {s.name: VersionedState(s.initial, s.copy) for s in spec.operator.states()}
-            stage.specs.append((spec, states))
-            stage.has_handler = stage.has_handler or type(spec.operator).on_miss is not type(stage.operator).on_miss
+            stage.rivals.add(spec)
     if graph.execution in (ExecutionModel.STATIC, ExecutionModel.DYNAMIC):
         for deadline in graph.deadlines:
             _attach(graph, stages, host, deadline)

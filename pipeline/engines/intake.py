@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Intake:
     """What has arrived at a stage and not begun yet."""
 
-    __slots__ = ("_names", "_pumping", "_stage", "joiner", "queue", "ready", "sampler")
+    __slots__ = ("_names", "_pumping", "_stage", "joiner", "queue", "ready", "sampler", "writers")
 
     def __init__(self, stage: Stage, queue: Queue, *, periodic: bool) -> None:
         inputs = stage.operator.inputs()
@@ -32,6 +32,8 @@ class Intake:
         self.sampler = Sampler(inputs) if inputs and periodic else None
         self.joiner = Joiner(inputs) if inputs and not periodic else None
         self.ready: deque[Joined] = deque()
+        self.writers: list[Stage] = []
+        """Whoever a blocking queue holds back while it is full."""
 
     def receive(self, index: int, message: Envelope | int) -> None:
         """A message, or a watermark (an int), on one input."""
@@ -44,7 +46,7 @@ class Intake:
             ready = joiner.on_watermark(index, message)
         else:
             ready = joiner.on_message(index, message)
-            if stage.watch.starting and message.t > stage.sealed and message.t not in stage.runs:
+            if stage.watch.starting and message.t > stage.sealed:
                 stage.arm(index, message)
         if joiner.dropped:
             self._account(joiner.dropped)
@@ -82,6 +84,8 @@ class Intake:
                 self.drop(joined, "late")
             else:
                 stage.begin(joined)
+            for writer in self.writers:
+                writer.pump()
         self._pumping = False
         if stage.open is None:
             self._advance()
@@ -91,6 +95,14 @@ class Intake:
         for index, envelope in enumerate(joined.values):
             if envelope is not None and envelope.t == joined.t:
                 self._stage.emit_drop(self._names[index], joined.t, reason)
+
+    def discard(self, t: int) -> None:
+        """t has been answered while it waited for its turn: it must not take up room."""
+        for joined in self.ready:
+            if joined.t == t:
+                self.ready.remove(joined)
+                self.drop(joined, "late")
+                return
 
     def close(self) -> None:
         """The run is over: everything that still waits is accounted for."""
@@ -103,7 +115,8 @@ class Intake:
 
     def _admit(self, joined: Joined) -> None:
         stage = self._stage
-        if joined.t <= stage.sealed:
+        run = stage.runs.get(joined.t)
+        if joined.t <= stage.sealed or (run is not None and run.race.fenced):
             self.drop(joined, "late")
         elif not self.ready and not stage.busy() and not stage.blocked():
             stage.begin(joined)

@@ -13,11 +13,12 @@ from pipeline.deadlines import DeadlineSpec
 from pipeline.definition import END, CandidateFailed, Operator, Source
 from pipeline.engines import versions
 from pipeline.engines.intake import Intake
+from pipeline.engines.rivals import Rivals
 from pipeline.engines.streams import Stream, wrong_type
 from pipeline.engines.watch import DeadlineWatch
-from pipeline.engines.work import AT_CANDIDATE_DEADLINE, AT_DEADLINE, Host, OperatorContext, Run, Work, miss_of
+from pipeline.engines.work import AT_DEADLINE, Host, OperatorContext, Run, Work, miss_of
 from pipeline.errors import OperatorFailed
-from pipeline.graph import LOCAL, CandidateSpec
+from pipeline.graph import LOCAL
 from pipeline.joining import Joined
 from pipeline.messages import Envelope, Quality
 from pipeline.ports import Queue
@@ -51,7 +52,7 @@ class Stage:
         self.throttles: list[Stream] = []
         """Those of its streams that a reader with a blocking queue reads."""
         self.states = {s.name: VersionedState(s.initial, s.copy) for s in operator.states()}
-        self.specs: list[tuple[CandidateSpec, dict[str, VersionedState]]] = []
+        self.rivals = Rivals(self)
         self.has_handler = type(operator).on_miss is not Operator.on_miss
         self.runs: dict[int, Run] = {}
         """Timestamps that were armed or have begun, and are not sealed."""
@@ -59,6 +60,8 @@ class Stage:
         """The run whose callback has begun and which is not fenced yet."""
         self.working = 0
         """Callbacks of the operator itself that have not stopped."""
+        self.beside: list[Work] = []
+        """Works that go on although their timestamp is sealed."""
         self.sealed: int = BOTTOM
         """The output watermark."""
         self.closed = False
@@ -69,8 +72,6 @@ class Stage:
         self.intake = Intake(self, queue, periodic=periodic)
         self.receive = self.intake.receive
         self.pump = self.intake.pump
-
-    # -- beginning a timestamp ---------------------------------------------------------------------------------------
 
     def tick(self, t: int) -> None:
         """The source's clock, or the operator's own in the periodic model."""
@@ -92,7 +93,13 @@ class Stage:
         if earliest is None:
             return
         expires, spec = earliest
-        run = self._new_run(t, message.origin, now, expires, spec)
+        run = self.runs.get(t)
+        if run is None:
+            run = self._new_run(t, message.origin, now, expires, spec)
+        elif run.race.fenced or (run.race.deadline is not None and run.race.deadline <= expires):
+            return
+        else:
+            run.tighten(expires, spec, now)
         if self.host.observed:
             self.host.emit(ev.Armed(now, self.name, t, spec.name, expires))
         self.host.call_at(max(expires, now), AT_DEADLINE, self, self._on_deadline, run)
@@ -109,11 +116,7 @@ class Stage:
         return bool(self.throttles) and any(stream.full() for stream in self.throttles)
 
     def _new_run(self, t: int, origin: int, now: int, expires: int | None, spec: DeadlineSpec | None) -> Run:
-        candidates = [Candidate(LOCAL)]
-        for candidate, _ in self.specs:
-            candidates.append(
-                Candidate(candidate.name, candidate.rank, None, candidate.remote, waiting=candidate.after is not None)
-            )
+        candidates = [Candidate(LOCAL), *self.rivals.entries()] if self.rivals else [Candidate(LOCAL)]
         race = Race(
             t,
             candidates,
@@ -141,14 +144,14 @@ class Stage:
         run.values, run.origin, run.begun = values, origin, True
         if not self.operator.reentrant:
             self.open = run
-        if self.specs:
-            # The remote ones first: they must have left before a local callback that takes no time settles the race.
-            for spec, states in self.specs:
-                if spec.after is None:
-                    self._start_candidate(run, spec, states)
-        self._start(Work(self, run, LOCAL, self.operator, self.states))
+        if self.rivals:
+            # Before the local callback: the remote ones must have left when one that takes no time settles the race.
+            self.rivals.start(run)
+        if run.race.wants(LOCAL):
+            self.start(Work(self, run, LOCAL, self.operator, self.states))
 
-    def _start(self, work: Work) -> None:
+    def start(self, work: Work) -> None:
+        """Set a candidate to work."""
         work.began = self.host.now()
         if work.candidate == LOCAL:
             self.working += 1
@@ -156,27 +159,6 @@ class Stage:
         if self.host.observed:
             self.host.emit(ev.Started(work.began, self.name, work.run.t, work.candidate))
         self.host.start(work)
-
-    def _start_candidate(self, run: Run, spec: CandidateSpec, states: dict[str, VersionedState]) -> None:
-        now = self.host.now()
-        busy = any(w.alive and w.candidate == spec.name for r in self.runs.values() for w in r.works)
-        if busy and not spec.operator.reentrant:
-            self.perform(run, run.race.failed(spec.name, "busy", now))
-            return
-        run.race.begin(spec.name, now)
-        if spec.within is not None:
-            run.race.set_deadline(spec.name, now + spec.within)
-            self.host.call_at(
-                now + spec.within, AT_CANDIDATE_DEADLINE, self, self._on_candidate_deadline, (run, spec.name)
-            )
-        self._start(Work(self, run, spec.name, spec.operator, states))
-
-    def _start_followers(self, run: Run, finished: str) -> None:
-        for spec, states in self.specs:
-            if spec.after == finished and not run.race.fenced:
-                self._start_candidate(run, spec, states)
-
-    # -- what the works say ------------------------------------------------------------------------------------------
 
     def on_yield(self, work: Work, value: Any) -> None:
         """A usable value."""
@@ -206,8 +188,7 @@ class Stage:
         work.value = value
         self._finish(work, "done")
         self.perform(run, run.race.done(work.candidate, value, self.host.now()))
-        if self.specs:
-            self._start_followers(run, work.candidate)
+        self.rivals.follow(run, work.candidate)
         self.pump()
 
     def on_failed(self, work: Work, why: str, error: BaseException | None) -> None:
@@ -219,8 +200,7 @@ class Stage:
             self.host.emit(ev.Refused(self.host.now(), self.name, run.t, why))
         over = run.race.fenced
         self.perform(run, run.race.failed(work.candidate, why, self.host.now()))
-        if self.specs:
-            self._start_followers(run, work.candidate)
+        self.rivals.follow(run, work.candidate)
         unanswered = run.commit is not None and run.commit.value is None and not self.has_handler
         if not over and not refused and unanswered:
             failure = OperatorFailed(
@@ -233,6 +213,7 @@ class Stage:
     def on_stopped(self, work: Work, why: str, value: Any = None) -> None:
         """An aborted work has really stopped; ``value``: what it answered all the same, too late."""
         self._finish(work, "cancelled", why)
+        versions.roll_back(work.run.t, work.states.values())
         if value is not None:
             self.perform(work.run, work.run.race.done(work.candidate, value, self.host.now()))
         self.pump()
@@ -261,6 +242,8 @@ class Stage:
 
     def _finish(self, work: Work, outcome: str, reason: str = "") -> None:
         work.alive = work.ctx.alive = False
+        if self.beside and work in self.beside:
+            self.beside.remove(work)
         if work.candidate == LOCAL:
             self.working -= 1
         if self.host.observed:
@@ -270,21 +253,11 @@ class Stage:
                 )
             )
 
-    # -- deadlines ---------------------------------------------------------------------------------------------------
-
     def _on_deadline(self, run: Run) -> None:
-        if not run.race.fenced:
-            self.perform(run, run.race.expire(self.host.now()))
+        actions = run.race.expire(self.host.now())
+        if actions:
+            self.perform(run, actions)
             self.pump()
-
-    def _on_candidate_deadline(self, argument: tuple[Run, str]) -> None:
-        run, name = argument
-        if not run.race.fenced:
-            self.perform(run, run.race.expire_candidate(name, self.host.now()))
-            self._start_followers(run, name)
-            self.pump()
-
-    # -- carrying out the race's actions -----------------------------------------------------------------------------
 
     def perform(self, run: Run, actions: Sequence[Action]) -> None:
         """Do what the race says."""
@@ -308,8 +281,7 @@ class Stage:
 
     def _commit(self, run: Run, commit: Commit) -> None:
         run.commit = commit
-        if self.open is run:
-            self.open = None
+        self._close(run)
         if commit.quality in (Quality.PARTIAL, Quality.MISSED) and not run.missed and not run.withdrawn:
             self._report_miss(run, commit.reason)
         if len(self.runs) == 1:
@@ -325,11 +297,19 @@ class Stage:
                 break
             self._seal(first)
 
+    def _close(self, run: Run) -> None:
+        """No answer that comes now counts: the next timestamp may have its turn."""
+        if self.open is run:
+            self.open = None
+        elif not run.begun:
+            self.intake.discard(run.t)
+
     def _seal(self, run: Run) -> None:
         commit, t, now = run.commit, run.t, self.host.now()
         assert commit is not None and t > self.sealed, f"{self.name}: t={t} sealed twice (watermark {self.sealed})"
         del self.runs[t]
         self.sealed = t
+        self.beside += [work for work in run.works if work.alive]
         versions.settle(run, self.states)
         if commit.value is None:
             if self.host.observed:
@@ -358,11 +338,10 @@ class Stage:
 
     def _call_handler(self, run: Run, reason: str) -> None:
         self._report_miss(run, reason)
-        if self.open is run:
-            self.open = None
         race, now = run.race, self.host.now()
         if not run.values:
             run.values = self.intake.peek(run.t)
+        self._close(run)
         keeps = race.policy is MissPolicy.CONTINUE and any(race.continues(w.candidate) for w in run.works)
         run.handler = OperatorContext(self, run, self.operator, None if keeps else self.states)
         committed = max((s.committed_at for s in self.states.values()), default=self.sealed)
@@ -389,12 +368,17 @@ class Stage:
         if self.host.observed:
             self.host.emit(ev.Late(self.host.now(), self.name, run.t, late.name, late.by))
         if late.value is not None and late.name != HANDLER:
-            self.operator.on_late(Timestamp(run.t), late.value, Duration(late.by))
+            try:
+                self.operator.on_late(Timestamp(run.t), late.value, Duration(late.by))
+            except Exception as error:  # the timestamp is over anyway: report it and go on
+                self.host.emit(ev.Refused(self.host.now(), self.name, run.t, f"on_late raised {error!r}"))
 
     def shutdown(self) -> None:
         """The run is over: nothing is said any more, and everything that was under way is accounted for."""
         for t in sorted(self.runs):
             self.withdraw(t, "shutdown", Quality.MISSED)
+        for work in list(self.beside):
+            self.host.stop(work, "shutdown")
         self.intake.close()
         self.closed = True
 

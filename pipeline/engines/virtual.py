@@ -75,7 +75,7 @@ class VirtualEngine:
         began = time.perf_counter_ns()
         try:
             result = work.operator.on_watermark(work.ctx)
-        except Exception as error:  # whatever an operator raises is its answer for t
+        except (Exception, Aborted) as error:  # whatever an operator raises is its answer for t
             self._later(work, began, AT_FAIL, _Failure(error))
             return
         if type(result) is GeneratorType:
@@ -90,16 +90,8 @@ class VirtualEngine:
             self.call_at(self._now + charge, AT_DONE, work.stage, self._done, work)
 
     def stop(self, work: Work, why: str) -> None:
-        generator = work.generator
-        if generator is not None:
-            try:
-                generator.throw(Aborted(why))
-            except (Aborted, StopIteration):
-                pass
-            except Exception as error:
-                why = f"{why}; then {_described(error)} while cleaning up"
-            finally:
-                generator.close()
+        if work.generator is not None:
+            why = _abort(work.generator, why)
         work.stage.on_stopped(work, why)
 
     def handle(self, run: Run, ctx: OperatorContext, miss: Any) -> None:
@@ -107,7 +99,7 @@ class VirtualEngine:
         began = time.perf_counter_ns()
         try:
             answer = stage.operator.on_miss(ctx, miss)
-        except Exception as error:  # a handler's error must not outlive its timestamp
+        except (Exception, Aborted) as error:  # a handler's error must not outlive its timestamp
             stage.on_handler_failed(run, _described(error))
             return
         charge = self.latency.draw(f"{stage.name}", HANDLER_WORK, ctx.t) if self._has_handler_latency(stage) else 0
@@ -136,7 +128,7 @@ class VirtualEngine:
                 work.data = work.value
                 self._pass(work, charge, AT_DONE, self._done)
                 return
-            except Exception as error:
+            except (Exception, Aborted) as error:
                 self._later(work, began, AT_FAIL, _Failure(error))
                 return
             if type(value) is Wait:
@@ -248,12 +240,27 @@ class VirtualEngine:
         self._inbox.clear()
 
 
+def _abort(generator: Any, why: str) -> str:
+    """Raise Aborted where the generator waits; returns why it stopped, with whatever it did instead of stopping."""
+    try:
+        generator.throw(Aborted(why))
+    except (Aborted, StopIteration):
+        pass
+    except Exception as error:
+        return f"{why}; then {_described(error)} while cleaning up"
+    try:
+        generator.close()
+    except RuntimeError:
+        return f"{why}; it ignores being aborted"
+    return why
+
+
 class _Failure:
     """An exception on its way to the stage."""
 
     __slots__ = ("error",)
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
 

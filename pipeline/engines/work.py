@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from pipeline.deadlines import DeadlineSpec
 from pipeline.definition import Aborted, DeadlineMissed, Operator
 from pipeline.events import Event
 from pipeline.latency import LatencyModel, uniform
@@ -20,8 +21,8 @@ from pipeline.timestamps import BOTTOM, FOREVER, Duration, Timestamp
 if TYPE_CHECKING:
     from pipeline.engines.stage import Stage
 
-# At equal times, in this order: a result that arrives exactly at its deadline counts.
-AT_DONE, AT_YIELD, AT_FAIL, AT_CANDIDATE_DEADLINE, AT_DEADLINE, AT_TICK = range(6)
+# At equal times, in this order: what arrives exactly at a deadline counts, also when a tick brings it.
+AT_DONE, AT_YIELD, AT_FAIL, AT_TICK, AT_CANDIDATE_DEADLINE, AT_DEADLINE = range(6)
 
 
 class Host(Protocol):
@@ -84,6 +85,13 @@ class Run:
         self.commit: Commit | None = None
         self.begun = self.missed = self.rolled_back = self.withdrawn = False
         self.handler: OperatorContext | None = None
+
+    def tighten(self, expires: int, spec: DeadlineSpec, now: int) -> None:
+        """Another deadline of the same timestamp has started and expires first: it is the one that counts."""
+        race = self.race
+        race.deadline, race.budget = expires, expires - now
+        race.policy, race.handler_budget = spec.policy, spec.handler_budget
+        self.deadline, self.started_at = spec.name, now
 
 
 class Work:

@@ -1,7 +1,7 @@
 """Operators that behave badly, each in one way, for testing whatever has to live with them.
 
-All read ``numbers`` and write ``answers`` (int). ``bad`` names the timestamps at which one misbehaves (None: at all). At
-the others, and in its handler unless that is what is bad, it behaves: answers the number, or ``FALLBACK`` for a miss.
+All read ``numbers`` and write ``answers`` (int). ``bad`` names the timestamps at which one misbehaves (None: at all).
+At the others it answers the number; its handler, unless that is what is bad, answers ``FALLBACK``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from operators.messages import EgoSize
 from scenarios.scenario import KINDS, Actor, Drive, Kind, Stand, Trigger, Walk
-from scenarios.world.collision import corners
 from scenarios.world.dynamics import STEP_S
 from scenarios.world.roads import Road
 
@@ -24,6 +23,8 @@ STRIDE_M = 1.5
 HEADWAY_S, STANDSTILL_M, COMFORT_MPS2, DRIVE_MPS2 = 1.3, 2.2, 2.5, 1.6
 SAME_LANE_M = 1.4
 BRAKE_LIGHT_MPS2 = -0.4
+THINK_STEPS = 10
+"""Drivers reconsider every 50 ms."""
 
 
 @dataclass
@@ -41,6 +42,7 @@ class RoadUser:
     speed_x_mps: float = 0.0
     speed_y_mps: float = 0.0
     triggered: bool = False
+    accel_mps2: float = 0.0
     braking: bool = False
     leg: int = 0
     paused_s: float = 0.0
@@ -52,18 +54,20 @@ class RoadUser:
         """Height of the outline."""
         return self.kind.height_m * self.actor.scale
 
-    def outline(self) -> NDArray[np.float64]:
-        """Corners on the ground, (4, 2)."""
-        return corners(self.x_m, self.y_m, self.yaw_rad, self.kind.length_m, self.kind.width_m)
-
 
 class RoadUsers:
-    """All scripted road users of a scenario; ``advance`` moves them by one step of ``STEP_S``."""
+    """All scripted road users of a scenario; ``advance`` moves them by one step of ``STEP_S``.
+
+    ``boxes``: (n, 5) outlines as ``collision`` takes them, in the order of ``items``.
+    """
 
     def __init__(self, actors: tuple[Actor, ...], road: Road, ego: EgoSize) -> None:
-        self._road, self._ego = road, ego
+        self._road, self._ego, self._steps = road, ego, 0
         self.items = [self._placed(actor) for actor in actors]
-        self._movers = [user for user in self.items if not isinstance(user.actor.motion, Stand)]
+        self.boxes = np.array(
+            [(u.x_m, u.y_m, u.yaw_rad, u.kind.length_m, u.kind.width_m) for u in self.items], dtype=np.float64
+        ).reshape(-1, 5)
+        self._movers = [(k, u) for k, u in enumerate(self.items) if not isinstance(u.actor.motion, Stand)]
 
     def _placed(self, actor: Actor) -> RoadUser:
         user = RoadUser(actor, KINDS[actor.kind], actor.s_m, actor.d_m)
@@ -81,45 +85,54 @@ class RoadUsers:
             user.triggered, user.speed_mps = True, motion.speed_mps
         return user
 
-    def advance(self, now_s: float, ego_x_m: float, ego_y_m: float, ego_yaw_rad: float, ego_speed_mps: float) -> None:
-        """One step; the ego is given by its rear axle."""
-        lead = 0.5 * self._ego.length_m - self._ego.rear_overhang_m
-        centre_x = ego_x_m + lead * math.cos(ego_yaw_rad)
-        centre_y = ego_y_m + lead * math.sin(ego_yaw_rad)
-        ego_s_d: tuple[float, float] | None = None
-        for user in self._movers:
+    def advance(self, now_s: float, ego: NDArray[np.float64], ego_speed_mps: float) -> None:
+        """One step; ``ego`` is its outline (x, y, yaw, length, width)."""
+        think = self._steps % THINK_STEPS == 0
+        self._steps += 1
+        for row, user in self._movers:
             motion = user.actor.motion
+            assert not isinstance(motion, Stand)
             if not user.triggered:
-                assert not isinstance(motion, Stand)
-                near = math.hypot(user.x_m - centre_x, user.y_m - centre_y) <= motion.trigger.ego_within_m
+                near = math.hypot(user.x_m - ego[0], user.y_m - ego[1]) <= motion.trigger.ego_within_m
                 user.triggered = near and now_s >= motion.trigger.after_s
             if not user.triggered:
                 continue
             if isinstance(motion, Walk):
                 _walk(user, motion)
-            elif isinstance(motion, Drive):
-                if ego_s_d is None:
-                    ego_s_d = self._road.locate(centre_x, centre_y)
-                self._drive(user, motion, ego_s_d, ego_speed_mps)
+            else:
+                if think:
+                    user.accel_mps2 = self._wish(user, motion, ego, ego_speed_mps)
+                self._roll(user)
+            self.boxes[row, :3] = user.x_m, user.y_m, user.yaw_rad
 
-    def _drive(self, user: RoadUser, motion: Drive, ego: tuple[float, float], ego_speed_mps: float) -> None:
-        sign = 1.0 if math.cos(user.actor.heading_rad) > 0.0 else -1.0
+    def _wish(self, user: RoadUser, motion: Drive, ego: NDArray[np.float64], ego_speed_mps: float) -> float:
+        sign = _direction(user)
         room, lead_speed = math.inf, user.speed_mps
-        rivals = [(o.s_m, o.d_m, o.speed_mps * math.cos(o.actor.heading_rad), o.kind.length_m) for o in self.items if o is not user]
-        rivals.append((ego[0], ego[1], ego_speed_mps, self._ego.length_m))
+        ego_s, ego_d = self._road.locate(float(ego[0]), float(ego[1]))
+        rivals = [(ego_s, ego_d, ego_speed_mps, self._ego.length_m)]
+        rivals += [
+            (o.s_m, o.d_m, o.speed_mps * _direction(o), o.kind.length_m)
+            for o in self.items
+            if o is not user and abs(o.d_m - user.d_m) < SAME_LANE_M
+        ]
         for s, d, speed, length in rivals:
             ahead = sign * (s - user.s_m) - 0.5 * (length + user.kind.length_m)
             if abs(d - user.d_m) < SAME_LANE_M and sign * (s - user.s_m) > 0.0 and ahead < room:
                 room, lead_speed = ahead, sign * speed
-        accel = follow_accel(user.speed_mps, motion.speed_mps, room, lead_speed)
-        before = user.speed_mps
-        user.speed_mps = max(0.0, before + accel * STEP_S)
-        user.s_m += sign * user.speed_mps * STEP_S
+        return follow_accel(user.speed_mps, motion.speed_mps, room, lead_speed)
+
+    def _roll(self, user: RoadUser) -> None:
+        user.speed_mps = max(0.0, user.speed_mps + user.accel_mps2 * STEP_S)
+        user.s_m += _direction(user) * user.speed_mps * STEP_S
         user.x_m, user.y_m, yaw = self._road.pose(user.s_m, user.d_m)
         user.yaw_rad = yaw + user.actor.heading_rad
         user.speed_x_mps = user.speed_mps * math.cos(user.yaw_rad)
         user.speed_y_mps = user.speed_mps * math.sin(user.yaw_rad)
-        user.braking = accel < BRAKE_LIGHT_MPS2 or user.speed_mps < 0.05
+        user.braking = user.accel_mps2 < BRAKE_LIGHT_MPS2 or user.speed_mps < 0.05
+
+
+def _direction(user: RoadUser) -> float:
+    return 1.0 if math.cos(user.actor.heading_rad) > 0.0 else -1.0
 
 
 def follow_accel(speed_mps: float, wanted_mps: float, gap_m: float, lead_speed_mps: float) -> float:

@@ -17,7 +17,7 @@ from operators.messages import CameraModel, EgoState
 from scenarios.scenario import KINDS, Scenario
 from scenarios.world import catalogue, people
 from scenarios.world.agents import RoadUser
-from scenarios.world.projection import eye_pose, rotation
+from scenarios.world.projection import eye_pose, lens_of, rotation
 from scenarios.world.roads import Road
 from scenarios.world.raster import Frame, Library, Objects, View, draw
 from scenarios.world.scenery import BUILDING, FAR_M, Thing, street
@@ -54,7 +54,9 @@ class Scenery(NamedTuple):
     first: dict[str, int]
     """Row of each kind's first mesh in the library."""
     base: int
-    """Row of the first thing's mesh; the far meshes follow in the same order."""
+    """Row of the first mesh of scenery."""
+    rows: NDArray[np.int64]
+    """Mesh of each thing, near and far: (2, things)."""
 
 
 @functools.lru_cache(maxsize=32)
@@ -65,10 +67,15 @@ def scenery(road: Road, start_s_m: float, end_s_m: float, seed: int) -> Scenery:
     for kind, figures in catalogue.road_user_meshes().items():
         first[kind] = len(items)
         items += figures
-    base = len(items)
-    items += [(thing.mesh, thing.casters) for thing in things]
-    items += [(thing.far, thing.casters) for thing in things]
-    return Scenery(catalogue.pack(items), tuple(things), first, base)
+    base, rows = len(items), np.zeros((2, len(things)), np.int64)
+    known: dict[int, int] = {}
+    for k, thing in enumerate(things):
+        for level, mesh in enumerate((thing.mesh, thing.far)):
+            if id(mesh) not in known:
+                known[id(mesh)] = len(items)
+                items.append((mesh, thing.casters))
+            rows[level, k] = known[id(mesh)]
+    return Scenery(catalogue.pack(items), tuple(things), first, base, rows)
 
 
 @functools.lru_cache(maxsize=1)
@@ -101,7 +108,7 @@ class Renderer:
             semantic=np.zeros(shape, np.uint8),
         )
 
-    def render(self, ego: EgoState, users: list[RoadUser], now_ns: int) -> Rendered:
+    def render(self, ego: EgoState, users: list[RoadUser]) -> Rendered:
         """The picture from the ego's pose with the road users where they are."""
         for row, user in enumerate(users):
             self._place(row, user)
@@ -111,7 +118,7 @@ class Renderer:
         """The picture of the objects as they are."""
         camera, stage, frame, picture = self._camera, self._stage, self._frame, self._picture
         eye, yaw = eye_pose(ego, camera)
-        view = View(eye=eye, turn=rotation(yaw, camera.pitch_rad), lens=_lens(camera))
+        view = View(eye=eye, turn=rotation(yaw, camera.pitch_rad), lens=lens_of(camera))
         self._choose_detail(eye)
         frame.inverse_depth.fill(0.0)
         frame.triangle.fill(-1)
@@ -128,7 +135,7 @@ class Renderer:
         count = len(self._scenery.things)
         mesh, pose = self._objects.mesh[-count:], self._objects.pose[-count:]
         far = np.hypot(pose[:, 0] - eye[0], pose[:, 1] - eye[1]) > FAR_M
-        mesh[:] = self._scenery.base + np.arange(count) + count * far
+        mesh[:] = np.where(far, self._scenery.rows[1], self._scenery.rows[0])
 
     def _place(self, row: int, user: RoadUser) -> None:
         objects, actor = self._objects, user.actor
@@ -143,15 +150,11 @@ class Renderer:
         objects.braking[row] = user.braking
 
 
-def _lens(camera: CameraModel) -> NDArray[np.float64]:
-    return np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px])
-
-
 def _frame(camera: CameraModel, static: Scenery, users: int) -> Frame:
     shape = (camera.height_px, camera.width_px)
     ranges = static.library.ranges
     sizes = ranges[:, 3] - ranges[:, 2]
-    limit = int(sizes[static.base :].sum() + users * sizes[: static.base].max())
+    limit = int(sizes[static.rows[0]].sum() + users * sizes[: static.base].max())
     return Frame(
         inverse_depth=np.zeros(shape, np.float32),
         triangle=np.zeros(shape, np.int32),
@@ -173,7 +176,7 @@ def _stage(scenario: Scenario, camera: CameraModel) -> Stage:
         sun=np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)]),
         noise=_noise(),
         tone=tone_curve(scenario.exposure),
-        unit=ray_lengths(camera.width_px, camera.height_px, _lens(camera)),
+        unit=ray_lengths(camera.width_px, camera.height_px, lens_of(camera)),
         haze_1pm=1.0 / scenario.sight_m,
     )
 
@@ -202,7 +205,7 @@ def _objects(scenario: Scenario, static: Scenery, rng: np.random.Generator) -> t
             footprint[row] = KINDS[actor.kind].length_m, KINDS[actor.kind].width_m
     for row, thing in enumerate(things, len(actors)):
         objects.tag[row] = thing.semantic << 16
-        objects.pose[row] = (*thing.pose, 1.0)
+        objects.pose[row] = (*thing.pose, thing.scale)
         for slot, colour in thing.palette.items():
             objects.palette[row, slot] = colour
     return objects, footprint

@@ -13,16 +13,26 @@ from numpy.typing import NDArray
 from scenarios.world.kernels import allocating, kernel
 
 
-@allocating
-def corners(x: float, y: float, yaw: float, length: float, width: float) -> NDArray[np.float64]:
-    """Corners of a box given by its centre, counter-clockwise from front left: (4, 2)."""
-    out = np.empty((4, 2))
+CENTRE_X, CENTRE_Y, HEADING, LENGTH, WIDTH = range(5)
+"""Columns of a box."""
+
+
+@kernel
+def write_corners(x: float, y: float, yaw: float, length: float, width: float, out: NDArray[np.float64]) -> None:
+    """``corners`` into ``out``."""
     cos, sin = math.cos(yaw), math.sin(yaw)
     for i in range(4):
         along = 0.5 * length if i == 0 or i == 3 else -0.5 * length
         across = 0.5 * width if i < 2 else -0.5 * width
         out[i, 0] = x + along * cos - across * sin
         out[i, 1] = y + along * sin + across * cos
+
+
+@allocating
+def corners(x: float, y: float, yaw: float, length: float, width: float) -> NDArray[np.float64]:
+    """Corners of a box given by its centre, counter-clockwise from front left: (4, 2)."""
+    out = np.empty((4, 2))
+    write_corners(x, y, yaw, length, width, out)
     return out
 
 
@@ -64,4 +74,40 @@ def gap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
             k = (j + 1) % 4
             best = min(best, point_to_edge(a[i, 0], a[i, 1], b[j, 0], b[j, 1], b[k, 0], b[k, 1]))
             best = min(best, point_to_edge(b[i, 0], b[i, 1], a[j, 0], a[j, 1], a[k, 0], a[k, 1]))
+    return best
+
+
+@allocating
+def first_touched(own: NDArray[np.float64], boxes: NDArray[np.float64]) -> int:
+    """Row of the first of ``boxes`` (n, 5) that the box ``own`` (5,) overlaps, or -1."""
+    mine, other = np.empty((4, 2)), np.empty((4, 2))
+    write_corners(own[0], own[1], own[2], own[3], own[4], mine)
+    for k in range(boxes.shape[0]):
+        reach = own[3] + boxes[k, 3] + boxes[k, 4]
+        if abs(boxes[k, 0] - own[0]) < reach and abs(boxes[k, 1] - own[1]) < reach:
+            write_corners(boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4], other)
+            if overlap(mine, other):
+                return k
+    return -1
+
+
+@allocating
+def corridor_gap(own: NDArray[np.float64], boxes: NDArray[np.float64], half_width: float, ahead_only: bool) -> float:
+    """Smallest gap from ``own`` (5,) to any of ``boxes`` (n, 5) that reaches into the strip ± ``half_width`` around its
+    axis, beside or ahead of it (``ahead_only``: beyond its front); inf when there is none within 60 m."""
+    mine, other = np.empty((4, 2)), np.empty((4, 2))
+    write_corners(own[0], own[1], own[2], own[3], own[4], mine)
+    cos, sin, best = math.cos(own[2]), math.sin(own[2]), np.inf
+    beyond = 0.5 * own[3] if ahead_only else -0.5 * own[3]
+    for k in range(boxes.shape[0]):
+        if abs(boxes[k, 0] - own[0]) > 60.0 or abs(boxes[k, 1] - own[1]) > 60.0:
+            continue
+        write_corners(boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4], other)
+        low, high, farthest = np.inf, -np.inf, -np.inf
+        for i in range(4):
+            dx, dy = other[i, 0] - own[0], other[i, 1] - own[1]
+            low, high = min(low, dy * cos - dx * sin), max(high, dy * cos - dx * sin)
+            farthest = max(farthest, dx * cos + dy * sin)
+        if farthest > beyond and low < half_width and high > -half_width:
+            best = min(best, gap(mine, other))
     return best

@@ -88,8 +88,6 @@ def step(state: NDArray[np.float64], throttle: float, brake: float, steer: float
     turn = (front * lateral_front * math.cos(delta) - rear * lateral_rear) / p[1]
     blend = min(1.0, max(0.0, (vx - 2.0) / 2.0))
     vx_next = max(0.0, vx + ax * dt)
-    if brake > 0.0 and vx_next < 0.02:
-        vx_next = 0.0
     rate_rolling = vx_next * math.tan(delta) / base
     vy = blend * (vy + ay * dt) + (1.0 - blend) * rate_rolling * rear
     rate = blend * (rate + turn * dt) + (1.0 - blend) * rate_rolling

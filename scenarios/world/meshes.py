@@ -5,6 +5,7 @@ Decides shape only. A triangle carries a palette slot and a material; colours be
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -51,16 +52,16 @@ class Builder:
         triangles = np.array([(f[0], f[i], f[i + 1]) for f in faces for i in range(1, len(f) - 1)])
         points = np.asarray(vertices, dtype=np.float64)
         edge = points[triangles]
-        area = np.cross(edge[:, 1] - edge[:, 0], edge[:, 2] - edge[:, 0])
+        area = _cross(edge[:, 1] - edge[:, 0], edge[:, 2] - edge[:, 0])
         if smooth:
-            normals = np.zeros_like(points)
-            for k in range(3):
-                np.add.at(normals, triangles[:, k], area)
+            normals = np.stack(
+                [np.bincount(triangles.ravel(), np.repeat(area[:, k], 3), len(points)) for k in range(3)], axis=1
+            )
         else:
             points = edge.reshape(-1, 3)
             normals = np.repeat(area, 3, axis=0)
             triangles = np.arange(len(points)).reshape(-1, 3)
-        length = np.linalg.norm(normals, axis=1, keepdims=True)
+        length = np.sqrt((normals * normals).sum(axis=1, keepdims=True))
         self._parts.append(_Part(points, normals / np.maximum(length, 1e-12), triangles, slot, material))
 
     def box(self, low: tuple[float, float, float], high: tuple[float, float, float], slot: int, material: int) -> None:
@@ -148,6 +149,18 @@ class Builder:
         )
 
 
+def _cross(a: Points, b: Points) -> Points:
+    return np.stack(
+        [
+            a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1],
+            a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2],
+            a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0],
+        ],
+        axis=1,
+    )
+
+
+@functools.lru_cache(maxsize=4)
 def _sphere(detail: int) -> tuple[Points, list[tuple[int, ...]]]:
     points = [(1.0, 0.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, -1.0)]
     faces: list[tuple[int, ...]] = [(0, 2, 4), (2, 1, 4), (1, 3, 4), (3, 0, 4), (2, 0, 5), (1, 2, 5), (3, 1, 5), (0, 3, 5)]

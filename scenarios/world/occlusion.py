@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.world.collision import write_corners
 from scenarios.world.kernels import allocating, kernel
 
 RAYS = 24
@@ -38,16 +39,18 @@ def visible_share(
     eye: NDArray[np.float64],
     yaw: float,
     half_view: tuple[float, float],
-    outlines: NDArray[np.float64],
+    boxes: NDArray[np.float64],
     heights: NDArray[np.float64],
-    targets: int,
 ) -> NDArray[np.float64]:
-    """Share of each of the first ``targets`` outlines that is neither hidden by any other outline nor outside the view.
+    """Share of each box that is neither hidden by any other box nor outside the view, (n,).
 
-    eye: (3,) camera position; half_view: tangents of the view's left and right limits; outlines: (n, 4, 2);
-    heights: (n,). The share is over the target's silhouette: angle times slope.
+    eye: (3,) camera position; half_view: tangents of the view's left and right limits; boxes: (n, 5)
+    outlines on the ground; heights: (n,). The share is over the target's silhouette: angle times slope.
     """
-    share = np.zeros(targets)
+    targets = boxes.shape[0]
+    share, outlines = np.zeros(targets), np.empty((targets, 4, 2))
+    for k in range(targets):
+        write_corners(boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4], outlines[k])
     cos, sin = math.cos(yaw), math.sin(yaw)
     for k in range(targets):
         low, high, ahead = np.inf, -np.inf, True

@@ -5,6 +5,8 @@ Decides geometry only: who drives on it is ``agents``' business, what it looks l
 
 from __future__ import annotations
 
+import bisect
+import functools
 import math
 
 import msgspec
@@ -58,28 +60,14 @@ class Road(msgspec.Struct, frozen=True):
 
     def table(self) -> NDArray[np.float64]:
         """Segments with their start poses, lead-in first: (segments, 6) of s, x, y, yaw, length, curvature."""
-        rows = [(-LEAD_IN_M, -LEAD_IN_M, 0.0, 0.0, LEAD_IN_M, 0.0)]
-        s, x, y, yaw = 0.0, 0.0, 0.0, 0.0
-        for segment in (*self.segments, Segment(LEAD_OUT_M)):
-            rows.append((s, x, y, yaw, segment.length_m, segment.curvature_1pm))
-            x, y, yaw = along(x, y, yaw, segment.curvature_1pm, segment.length_m)
-            s += segment.length_m
-        return np.array(rows)
+        return _table(self.segments)
 
     def pose(self, s_m: float, d_m: float = 0.0) -> tuple[float, float, float]:
         """Point ``d_m`` to the left of the reference line at ``s_m`` and the line's heading there: x, y, yaw."""
-        return self.poses(np.array([s_m]), d_m)[0]
-
-    def poses(self, s_m: NDArray[np.float64], d_m: float = 0.0) -> list[tuple[float, float, float]]:
-        """``pose`` for many stations at one lateral position."""
-        table = self.table()
-        rows = np.clip(np.searchsorted(table[:, 0], s_m, side="right") - 1, 0, len(table) - 1)
-        out = []
-        for row, s in zip(rows, s_m):
-            s0, x0, y0, yaw0, _, curvature = table[row]
-            x, y, yaw = along(x0, y0, yaw0, curvature, float(s - s0))
-            out.append((x - d_m * math.sin(yaw), y + d_m * math.cos(yaw), yaw))
-        return out
+        starts, rows = _rows(self.segments)
+        s0, x0, y0, yaw0, _, curvature = rows[max(0, bisect.bisect_right(starts, s_m) - 1)]
+        x, y, yaw = along(x0, y0, yaw0, curvature, s_m - s0)
+        return x - d_m * math.sin(yaw), y + d_m * math.cos(yaw), yaw
 
     def locate(self, x_m: float, y_m: float) -> tuple[float, float]:
         """Frenet coordinates (s, d) of a point: the nearest point on the reference line."""
@@ -89,7 +77,7 @@ class Road(msgspec.Struct, frozen=True):
     def route(self, *, start_s_m: float, end_s_m: float, width_left_m: float, width_right_m: float) -> Route:
         """Centre of the lane of travel from ``start_s_m`` to ``end_s_m``, a point at least every metre."""
         count = max(2, math.ceil((end_s_m - start_s_m) / ROUTE_STEP_M) + 1)
-        points = self.poses(np.linspace(start_s_m, end_s_m, count), self.own_lane_m)
+        points = [self.pose(float(s), self.own_lane_m) for s in np.linspace(start_s_m, end_s_m, count)]
         return Route(
             x_m=np.array([point[0] for point in points]),
             y_m=np.array([point[1] for point in points]),
@@ -97,6 +85,27 @@ class Road(msgspec.Struct, frozen=True):
             width_right_m=width_right_m,
             speed_limit_mps=self.speed_limit_mps,
         )
+
+
+Row = tuple[float, float, float, float, float, float]
+
+
+@functools.lru_cache(maxsize=256)
+def _rows(segments: tuple[Segment, ...]) -> tuple[list[float], list[Row]]:
+    rows: list[Row] = [(-LEAD_IN_M, -LEAD_IN_M, 0.0, 0.0, LEAD_IN_M, 0.0)]
+    s, x, y, yaw = 0.0, 0.0, 0.0, 0.0
+    for segment in (*segments, Segment(LEAD_OUT_M)):
+        rows.append((s, x, y, yaw, segment.length_m, segment.curvature_1pm))
+        x, y, yaw = along(x, y, yaw, segment.curvature_1pm, segment.length_m)
+        s += segment.length_m
+    return [row[0] for row in rows], rows
+
+
+@functools.lru_cache(maxsize=256)
+def _table(segments: tuple[Segment, ...]) -> NDArray[np.float64]:
+    table = np.array(_rows(segments)[1])
+    table.flags.writeable = False
+    return table
 
 
 def along(x: float, y: float, yaw: float, curvature: float, length: float) -> tuple[float, float, float]:

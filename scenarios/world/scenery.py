@@ -5,6 +5,7 @@ Decides what stands where. Nothing here moves, and nothing here reaches onto the
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from scenarios.world.roads import Road
 
 Rgb = tuple[float, float, float]
 FAR_M = 42.0
+TREE_SHAPES = 8
 BUILDING, VEGETATION, POLE = 4, 5, 7
 FACADES: tuple[Rgb, ...] = (
     (196, 184, 160), (206, 198, 182), (178, 160, 136), (168, 108, 84), (152, 92, 74), (188, 176, 168),
@@ -36,6 +38,7 @@ class Thing(NamedTuple):
     palette: dict[int, Rgb]
     style: tuple[float, ...]
     size: tuple[float, float, float]
+    scale: float = 1.0
 
 
 def street(road: Road, *, start_s_m: float, end_s_m: float, seed: int) -> list[Thing]:
@@ -99,7 +102,7 @@ def house(rng: np.random.Generator, pose: tuple[float, float, float, float], bay
     far = builder.mesh()
     _front(builder, rng, bays, bay, floors, floor_m, ground_m)
     tint = FACADES[int(rng.integers(len(FACADES)))]
-    tint = tuple(float(v) * float(f) for v, f in zip(tint, rng.uniform(0.94, 1.05, 3)))  # type: ignore[assignment]
+    tint = tuple(float(v) * float(f) for v, f in zip(tint, rng.uniform(0.985, 1.015, 3) * rng.uniform(0.94, 1.05)))  # type: ignore[assignment]
     trim: Rgb = (214.0, 208.0, 196.0) if sum(tint) < 480 else (150.0, 140.0, 126.0)
     palette: dict[int, Rgb] = {0: tint, 1: tint, 2: trim, 3: ROOFS[int(rng.integers(len(ROOFS)))], 4: (96.0, 98.0, 100.0), 6: tint, 7: (60.0, 66.0, 72.0)}
     style = (floor_m, ground_m, float(rng.uniform(0.36, 0.5)), float(rng.uniform(0.44, 0.54)), float(rng.random() < 0.35), float(rng.integers(1000)), wall, bay, depth / round(depth / bay))
@@ -145,25 +148,35 @@ def _trees(road: Road, rng: np.random.Generator, side: float, start: float, end:
 
 
 def tree(rng: np.random.Generator, pose: tuple[float, float, float, float]) -> Thing:
-    """A street tree: a forked trunk and a crown of rough blobs."""
-    builder, coarse, casters = Builder(), Builder(), []
-    size, trunk = float(rng.uniform(0.85, 1.25)), float(rng.uniform(2.3, 2.9))
-    builder.limb(np.zeros(3), np.array([0.0, 0.0, trunk]), (0.17 * size, 0.11 * size), SECONDARY, MATTE, 8)
-    coarse.limb(np.zeros(3), np.array([0.0, 0.0, trunk + 0.8]), (0.17 * size, 0.11 * size), SECONDARY, MATTE, 5)
-    casters.append(np.array([[a, b, z] for a in (-0.12, 0.12) for b in (-0.12, 0.12) for z in (0.0, trunk)]))
-    crown = trunk + 1.35 * size
-    for k in range(6):
-        angle = 2.0 * math.pi * (k + float(rng.uniform(0.0, 0.7))) / 5.0
-        out = 0.0 if k == 5 else 0.85 * size
-        centre = np.array([out * math.cos(angle), out * math.sin(angle), crown + (0.75 * size if k == 5 else float(rng.uniform(-0.4, 0.5)))])
-        radii = size * rng.uniform(0.85, 1.2, 3) * np.array([1.0, 1.0, 0.85])
-        builder.limb(np.array([0.0, 0.0, trunk - 0.5]), centre, (0.08, 0.03), SECONDARY, MATTE, 5)
-        builder.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.16, seed=int(rng.integers(1 << 30)), detail=2)
-        coarse.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.12, seed=k, detail=1)
-        ball = np.array([[math.cos(a) * math.cos(b), math.sin(a) * math.cos(b), math.sin(b)] for a in np.arange(8) * math.pi / 4 for b in (-0.8, 0.0, 0.8)])
-        casters.append(centre + ball * radii)
+    """A street tree; the few shapes repeat in other sizes and directions."""
+    mesh, far, casters = _tree_shape(int(rng.integers(TREE_SHAPES)))
+    turned = (*pose[:3], float(rng.uniform(-math.pi, math.pi)))
     palette: dict[int, Rgb] = {0: LEAVES[int(rng.integers(len(LEAVES)))], 1: (92.0, 76.0, 62.0)}
-    return Thing(builder.mesh(), coarse.mesh(), casters, pose, VEGETATION, palette, (0.0,) * 9, (0.3, 0.3, trunk))
+    return Thing(mesh, far, casters, turned, VEGETATION, palette, (0.0,) * 9, (0.3, 0.3, 2.6), float(rng.uniform(0.82, 1.22)))
+
+
+@functools.lru_cache(maxsize=TREE_SHAPES)
+def _tree_shape(number: int) -> tuple[Mesh, Mesh, list[Points]]:
+    """A forked trunk and a crown of rough blobs: mesh, far mesh, casters."""
+    rng = np.random.default_rng([number, 61])
+    builder, coarse, casters = Builder(), Builder(), []
+    trunk = float(rng.uniform(2.3, 2.9))
+    builder.limb(np.zeros(3), np.array([0.0, 0.0, trunk]), (0.17, 0.11), SECONDARY, MATTE, 8)
+    coarse.limb(np.zeros(3), np.array([0.0, 0.0, trunk + 0.8]), (0.17, 0.11), SECONDARY, MATTE, 5)
+    casters.append(np.array([[a, b, z] for a in (-0.12, 0.12) for b in (-0.12, 0.12) for z in (0.0, trunk)]))
+    angles = [(0.25 * a * math.pi, b) for a in range(8) for b in (-0.8, 0.0, 0.8)]
+    ball = np.array([[math.cos(a) * math.cos(b), math.sin(a) * math.cos(b), math.sin(b)] for a, b in angles])
+    for k in range(7):
+        angle = 2.0 * math.pi * (k + float(rng.uniform(0.0, 0.6))) / 6.0
+        top = k == 6
+        reach, rise = (0.0, 0.9) if top else (0.85, float(rng.uniform(-0.4, 0.5)))
+        centre = np.array([reach * math.cos(angle), reach * math.sin(angle), trunk + 1.35 + rise])
+        radii = rng.uniform(0.8, 1.15, 3) * np.array([1.0, 1.0, 0.85])
+        builder.limb(np.array([0.0, 0.0, trunk - 0.5]), centre, (0.08, 0.03), SECONDARY, MATTE, 5)
+        builder.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.15, seed=10 * number + k, detail=2)
+        coarse.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.12, seed=k, detail=1)
+        casters.append(centre + ball * radii)
+    return builder.mesh(), coarse.mesh(), casters
 
 
 def _lamps(road: Road, rng: np.random.Generator, side: float, start: float, end: float) -> list[Thing]:
@@ -178,12 +191,17 @@ def _lamps(road: Road, rng: np.random.Generator, side: float, start: float, end:
 
 def lamp(pose: tuple[float, float, float, float]) -> Thing:
     """A street lamp that reaches over the road along its x axis."""
+    mesh, casters = _lamp_shape()
+    palette: dict[int, Rgb] = {0: (84.0, 90.0, 92.0), 7: (226.0, 224.0, 212.0)}
+    return Thing(mesh, mesh, casters, pose, POLE, palette, (0.0,) * 9, (0.2, 0.2, 6.0))
+
+
+@functools.lru_cache(maxsize=1)
+def _lamp_shape() -> tuple[Mesh, list[Points]]:
     builder = Builder()
     builder.limb(np.zeros(3), np.array([0.0, 0.0, 6.2]), (0.085, 0.055), PRIMARY, MATTE, 8)
     builder.limb(np.array([0.0, 0.0, 6.15]), np.array([1.5, 0.0, 6.6]), (0.05, 0.04), PRIMARY, MATTE, 6)
     builder.box((1.3, -0.13, 6.52), (2.0, 0.13, 6.66), PRIMARY, MATTE)
     builder.box((1.35, -0.1, 6.49), (1.95, 0.1, 6.53), 7, MATTE)
-    palette: dict[int, Rgb] = {0: (84.0, 90.0, 92.0), 7: (226.0, 224.0, 212.0)}
     caster = np.array([[a, b, z] for a in (-0.06, 0.06) for b in (-0.06, 0.06) for z in (0.0, 6.2)])
-    mesh = builder.mesh()
-    return Thing(mesh, mesh, [caster], pose, POLE, palette, (0.0,) * 9, (0.2, 0.2, 6.0))
+    return builder.mesh(), [caster]

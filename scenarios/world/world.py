@@ -16,10 +16,10 @@ from operators.messages import Box, CameraModel, ControlCommand, EgoSize, EgoSta
 from pipeline.errors import UsageError
 from scenarios.scenario import Scenario
 from scenarios.world.agents import RoadUser, RoadUsers
-from scenarios.world.collision import corners, gap, overlap
-from scenarios.world.dynamics import STEP_S, EgoDynamics
+from scenarios.world.collision import corridor_gap, first_touched
+from scenarios.world.dynamics import ACCEL, SPEED, STEP_S, EgoDynamics, X, Y
 from scenarios.world.occlusion import visible_share
-from scenarios.world.projection import eye_pose, picture_box
+from scenarios.world.projection import clipped, eye_pose, lens_of, picture_boxes, rotation
 
 if TYPE_CHECKING:
     from scenarios.world.camera import Rendered, Renderer
@@ -127,19 +127,20 @@ class World:
             from scenarios.world.camera import Renderer
 
             self._renderer = Renderer(self.scenario, self.camera, seed=self.seed)
-        return self._renderer.render(self.ego(), self._users.items, self.now_ns)
+        return self._renderer.render(self.ego(), self._users.items)
 
     def truth(self) -> tuple[TruthObject, ...]:
         """Every road user as it is now, in the order of the scenario."""
-        users, ego, camera = self._users.items, self.ego(), self.camera
-        if not users:
-            return ()
+        users, ego, camera = self._users, self.ego(), self.camera
         eye, yaw = eye_pose(ego, camera)
-        outlines = np.stack([user.outline() for user in users])
-        heights = np.array([user.height_m for user in users])
+        heights = np.array([user.height_m for user in users.items])
         half_view = (camera.cx_px / camera.fx_px, (camera.width_px - camera.cx_px) / camera.fx_px)
-        share = visible_share(eye, yaw, half_view, outlines, heights, len(users))
-        return tuple(self._truth_of(user, ego, float(seen)) for user, seen in zip(users, share))
+        share = visible_share(eye, yaw, half_view, users.boxes, heights)
+        boxes = picture_boxes(eye, rotation(yaw, camera.pitch_rad), lens_of(camera), users.boxes, heights)
+        return tuple(
+            _truth(user, clipped(box, camera), float(box[4]), float(seen))
+            for user, box, seen in zip(users.items, boxes, share)
+        )
 
     def route(self) -> Route:
         """The lane of travel from 20 m behind the start to 120 m past the end station."""
@@ -154,7 +155,7 @@ class World:
     def outcome(self) -> Outcome:
         """What has happened up to ``now_ns``."""
         standing = self._standing > 0.0
-        ahead = self._nearest_in_corridor(ahead_only=True) if standing else math.inf
+        ahead = self._corridor_gap(ahead_only=True) if standing else math.inf
         return Outcome(
             collided=bool(self._hit),
             impact_speed_mps=self._impact,
@@ -170,11 +171,9 @@ class World:
 
     def top_view(self) -> tuple[dict[str, float | int | str], ...]:
         """Outlines for drawings, the ego first (id 0): centre, heading and size of each."""
-        ego = self.ego()
-        lead = 0.5 * self.size.length_m - self.size.rear_overhang_m
-        own = (ego.x_m + lead * math.cos(ego.yaw_rad), ego.y_m + lead * math.sin(ego.yaw_rad), ego.yaw_rad)
+        own = self._outline()
         rows: list[tuple[int, str, float, float, float, float, float]] = [
-            (0, "ego", *own, self.size.length_m, self.size.width_m)
+            (0, "ego", float(own[0]), float(own[1]), float(own[2]), float(own[3]), float(own[4]))
         ]
         for user in self._users.items:
             kind = user.kind
@@ -189,43 +188,31 @@ class World:
         if self._hit:
             self._steps += 1
             return
-        before = self._dynamics.state[:2].copy()
+        state = self._dynamics.state
+        x, y = float(state[X]), float(state[Y])
         self._dynamics.advance()
-        ego = self.ego()
-        self._users.advance(self._steps * STEP_S, ego.x_m, ego.y_m, ego.yaw_rad, ego.speed_mps)
+        speed = float(state[SPEED])
+        self._users.advance(self._steps * STEP_S, self._outline(), speed)
         self._steps += 1
-        self._distance += float(math.dist(before, self._dynamics.state[:2]))
-        self._max_decel = max(self._max_decel, -ego.accel_mps2)
-        self._standing = self._standing + STEP_S if abs(ego.speed_mps) < STANDING_MPS else 0.0
+        self._distance += math.hypot(float(state[X]) - x, float(state[Y]) - y)
+        self._max_decel = max(self._max_decel, -float(state[ACCEL]))
+        self._standing = self._standing + STEP_S if speed < STANDING_MPS else 0.0
         self._judge()
 
     def _judge(self) -> None:
-        own, ego = self._outline(), self.ego()
-        for user in self._users.items:
-            if math.hypot(user.x_m - ego.x_m, user.y_m - ego.y_m) < 12.0 and overlap(own, user.outline()):
-                relative_x = ego.speed_mps * math.cos(ego.yaw_rad) - user.speed_x_mps
-                relative_y = ego.speed_mps * math.sin(ego.yaw_rad) - user.speed_y_mps
-                self._hit, self._impact = user.kind.label, math.hypot(relative_x, relative_y)
-                self._min_gap = 0.0
-                return
-        self._min_gap = min(self._min_gap, self._nearest_in_corridor(ahead_only=False))
+        own, boxes = self._outline(), self._users.boxes
+        touched = int(first_touched(own, boxes))
+        if touched >= 0:
+            user, state = self._users.items[touched], self._dynamics.state
+            relative_x = float(state[SPEED]) * math.cos(own[2]) - user.speed_x_mps
+            relative_y = float(state[SPEED]) * math.sin(own[2]) - user.speed_y_mps
+            self._hit, self._impact, self._min_gap = user.kind.label, math.hypot(relative_x, relative_y), 0.0
+            return
+        self._min_gap = min(self._min_gap, self._corridor_gap(ahead_only=False))
 
-    def _nearest_in_corridor(self, *, ahead_only: bool) -> float:
-        ego, own, best = self.ego(), self._outline(), math.inf
-        cos, sin = math.cos(ego.yaw_rad), math.sin(ego.yaw_rad)
-        limit = 0.5 * self.size.width_m + CORRIDOR_MARGIN_M
-        front = self.size.length_m - self.size.rear_overhang_m
-        for user in self._users.items:
-            dx, dy = user.x_m - ego.x_m, user.y_m - ego.y_m
-            if math.hypot(dx, dy) > 60.0:
-                continue
-            outline = user.outline()
-            lateral = (outline[:, 1] - ego.y_m) * cos - (outline[:, 0] - ego.x_m) * sin
-            forward = (outline[:, 0] - ego.x_m) * cos + (outline[:, 1] - ego.y_m) * sin
-            beyond = front if ahead_only else -self.size.rear_overhang_m
-            if forward.max() > beyond and lateral.min() < limit and lateral.max() > -limit:
-                best = min(best, float(gap(own, outline)))
-        return best
+    def _corridor_gap(self, *, ahead_only: bool) -> float:
+        half_width = 0.5 * self.size.width_m + CORRIDOR_MARGIN_M
+        return float(corridor_gap(self._outline(), self._users.boxes, half_width, ahead_only))
 
     def _progress(self) -> float:
         scenario, ego = self.scenario, self._dynamics.state
@@ -236,27 +223,25 @@ class World:
     def _outline(self) -> NDArray[np.float64]:
         x, y, yaw = self._dynamics.state[:3]
         lead = 0.5 * self.size.length_m - self.size.rear_overhang_m
-        centre = (x + lead * math.cos(yaw), y + lead * math.sin(yaw))
-        return np.asarray(corners(centre[0], centre[1], yaw, self.size.length_m, self.size.width_m))
+        return np.array(
+            [x + lead * math.cos(yaw), y + lead * math.sin(yaw), yaw, self.size.length_m, self.size.width_m]
+        )
 
-    def _truth_of(self, user: RoadUser, ego: EgoState, seen: float) -> TruthObject:
-        kind, height = user.kind, user.height_m
-        box, distance = picture_box(
-            ego, self.camera, (user.x_m, user.y_m, user.yaw_rad), (kind.length_m, kind.width_m, height)
-        )
-        return TruthObject(
-            id=user.actor.id,
-            label=kind.label,
-            x_m=user.x_m,
-            y_m=user.y_m,
-            yaw_rad=user.yaw_rad,
-            length_m=kind.length_m,
-            width_m=kind.width_m,
-            height_m=height,
-            speed_x_mps=user.speed_x_mps,
-            speed_y_mps=user.speed_y_mps,
-            box=box,
-            visible=seen if box is not None else 0.0,
-            distance_m=distance,
-            kind=user.actor.kind,
-        )
+
+def _truth(user: RoadUser, box: Box | None, distance_m: float, seen: float) -> TruthObject:
+    return TruthObject(
+        id=user.actor.id,
+        label=user.kind.label,
+        x_m=user.x_m,
+        y_m=user.y_m,
+        yaw_rad=user.yaw_rad,
+        length_m=user.kind.length_m,
+        width_m=user.kind.width_m,
+        height_m=user.height_m,
+        speed_x_mps=user.speed_x_mps,
+        speed_y_mps=user.speed_y_mps,
+        box=box,
+        visible=seen if box is not None else 0.0,
+        distance_m=distance_m,
+        kind=user.actor.kind,
+    )

@@ -137,12 +137,10 @@ def test_a_frequency_handler_answers_for_the_expected_timestamp() -> None:
     graph = chain(Planned({2: [("wait", ms(250))]}), a, source=Ticks(6))
     graph.frequency(a.out, every=ms(130))
     _, checker = checked(graph)
-    gaps = [
-        later.at - earlier.at
-        for earlier, later in zip(of(checker, Sent, "b"), of(checker, Sent, "b")[1:], strict=False)
-    ]
+    sent = of(checker, Sent, "b")
+    gaps = [later.at - earlier.at for earlier, later in zip(sent, sent[1:], strict=False)]
     assert max(gaps) <= ms(130)
-    synthesised = [event for event in of(checker, Sent, "b") if event.quality == "fallback"]
+    synthesised = [event for event in sent if event.quality == "fallback"]
     assert [event.t // ms(1) for event in synthesised][:1] == [230]
     assert {miss.reason for miss in a.misses} <= {"deadline", "frequency"}
 

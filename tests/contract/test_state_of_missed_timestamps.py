@@ -98,3 +98,15 @@ def test_the_committed_timestamp_of_a_miss_is_that_of_the_state() -> None:
     graph.deadline(a.out, within=ms(30))
     checked(graph)
     assert [miss.committed for miss in a.misses] == [ms(0), ms(0)]
+
+
+@engines
+def test_local_work_that_is_stopped_beside_a_remote_winner_leaves_no_trace(engine: str) -> None:
+    a = Planned({0: [ADD], 1: [ADD, ("wait", ms(10_000))], 2: [ADD], 3: []})
+    cloud = Planned({1: [("wait", ms(20)), ("yield", "cloud")]})
+    graph = chain(a, source=Ticks(4))
+    graph.deadline(a.out, within=ms(60))
+    graph.candidate(a, cloud, name="cloud", rank=1, within=ms(50), remote=True)
+    _, checker = checked(graph, engine)
+    assert said(checker, "a")[1] == (100, "cloud", "final")
+    assert list(a.totals.values()) == [0, 1, 1, 2]

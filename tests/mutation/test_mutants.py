@@ -84,7 +84,7 @@ MUTANTS = (
         "race.py",
         "if any(c.finished for c in self.candidates):",
         "if False:",
-        (RACE + "test_a_cloud_that_says_nothing_useful_causes_no_miss_and_no_delay_beyond_its_own_deadline",),
+        (RACE + "test_a_remote_one_out_of_time_is_no_miss_when_a_local_one_has_answered",),
     ),
     Mutant(
         "everyone out waits for the deadline",
@@ -194,7 +194,7 @@ MUTANTS = (
         "a result exactly at the deadline comes too late",
         "engines/virtual.py",
         "self.call_at(self._now + charge + max(0, value.duration), AT_YIELD, stage, self._resume, work)",
-        "self.call_at(self._now + charge + max(0, value.duration), AT_TICK, stage, self._resume, work)",
+        "self.call_at(self._now + charge + max(0, value.duration), AT_DEADLINE, stage, self._resume, work)",
         (CONTRACT + "test_handlers.py::test_without_a_miss_the_handler_is_not_called_even_at_the_very_deadline",),
     ),
     Mutant(

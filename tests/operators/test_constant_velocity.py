@@ -51,6 +51,29 @@ def test_a_few_sightings_give_a_usable_velocity(sightings: int, least: float) ->
     assert -2.76 <= speed <= -2.75 * least
 
 
+def test_a_step_aside_is_known_before_a_step_closer() -> None:
+    histories: Histories = ()
+    for k in range(3):
+        seen = Obstacle(
+            track_id=1, label="pedestrian", score=0.9, x_m=20.0 - 0.2 * k, y_m=4.0 - 0.2 * k, length_m=0.5, width_m=0.6,
+            position_std_m=1.0, cross_std_m=0.1, sight_rad=0.0,
+        )  # fmt: skip
+        histories = observe(histories, Obstacles(items=(seen,)), 0.1 * k, SETTINGS)
+    obstacle = predict(histories, 0.2, SETTINGS).items[0].obstacle
+    assert obstacle.speed_y_mps < -1.4
+    assert abs(obstacle.speed_x_mps) < 0.5
+
+
+def test_doubt_about_the_speed_fades_with_every_sighting() -> None:
+    doubts = []
+    for count in (1, 2, 4, 8):
+        _, predictions = followed([(k * 0.1, 20.0, 4.0) for k in range(count)])
+        doubts.append(predictions.items[0].obstacle.speed_std_mps)
+    assert doubts == sorted(doubts, reverse=True)
+    assert doubts[0] == pytest.approx(SETTINGS.person_speed_std_mps)
+    assert doubts[-1] < 0.5
+
+
 def test_one_sighting_stands_still() -> None:
     _, predictions = followed([(0.0, 20.0, 4.0)])
     assert predictions.items[0].path_m[-1] == pytest.approx((20.0, 4.0))

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from operators.geometry.boxes import Outline, ego_outline, outline_gap_m
+from operators.geometry.frenet import ReferenceLine
 from operators.messages import EgoSize, EgoState, Obstacle, Prediction, Predictions, Route, Trajectory
 from operators.planning.frenet import plan
 from operators.planning.frenet_benchmark import benchmark, street
 from operators.planning.frenet_candidates import FrenetSettings, grid
-from operators.planning.scene import Clearance, braking, is_clear, moved_to_now, with_hesitation
+from operators.planning.scene import Clearance, aligned, braking, is_clear, moved_to_now, with_hesitation
 
 SIZE = EgoSize()
 X = np.arange(0.0, 300.0, 2.0)
@@ -234,12 +236,41 @@ def test_a_braking_trajectory_keeps_its_arc_and_stops_in_time(rate: float) -> No
 
 
 def test_a_walking_person_may_also_stop_in_the_middle() -> None:
-    from operators.geometry.frenet import ReferenceLine
-
     walking = others((80.0, 3.0, 0.0, -2.0, 0.5, 0.6, "pedestrian"))
     both = with_hesitation(walking, ReferenceLine.along(road()))
     assert len(both.items) == 2
     assert both.items[1].path_m[-1] == pytest.approx((80.0, 0.0), abs=0.21)
+
+
+def test_a_person_seen_for_the_first_time_may_be_about_to_step_out() -> None:
+    def beside(doubt: float) -> Predictions:
+        seen = Obstacle(
+            track_id=1, label="pedestrian", score=1.0, x_m=67.0, y_m=-2.5, length_m=0.5, width_m=0.6,
+            speed_std_mps=doubt,
+        )  # fmt: skip
+        path = np.tile(np.array((67.0, -2.5)), (15, 1))
+        return Predictions(items=(Prediction(obstacle=seen, path_m=path),), step_s=0.2)
+
+    assert best(ego(), road(), beside(0.2)).speed_mps.min() > 11.0
+    assert best(ego(), road(), beside(2.5)).speed_mps.min() < 10.0
+
+
+def test_a_vehicle_parked_in_a_bend_is_turned_along_the_road_about_its_near_end() -> None:
+    angle = np.arange(0.0, 1.5, 0.05)
+    line = ReferenceLine.through(40.0 * np.sin(angle), 40.0 * (1 - np.cos(angle)))
+    x, y, yaw, _ = line.pose(20.0)
+    seen = others((x, y, 0.0, 0.0, 8.0, 2.5, "vehicle"))  # Heading 0, as the ego's was.
+    (item,) = aligned(seen, line).items
+    assert item.obstacle.yaw_rad == pytest.approx(yaw, abs=0.1)
+    assert (item.obstacle.x_m - 4 * math.cos(item.obstacle.yaw_rad)) == pytest.approx(x - 4.0, abs=1e-6)
+    assert item.path_m[-1] == pytest.approx((item.obstacle.x_m, item.obstacle.y_m))
+
+
+def test_a_vehicle_across_the_road_is_left_across() -> None:
+    seen = others((80.0, 0.0, 0.0, 0.0, 4.5, 1.9, "vehicle"))
+    across = replace(seen.items[0].obstacle, yaw_rad=math.pi / 2)
+    kept = Predictions(items=(Prediction(obstacle=across, path_m=seen.items[0].path_m),), step_s=0.2)
+    assert aligned(kept, ReferenceLine.along(road())).items[0].obstacle.yaw_rad == math.pi / 2
 
 
 def test_the_benchmark_measures_with_the_callers_clock() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -174,7 +175,7 @@ def perfect_output(parts: tuple[np.ndarray, ...]) -> torch.Tensor:
     rows, columns = np.mgrid[: weight.shape[0], : weight.shape[1]]
     x0, y0, x1, y1 = np.where(weight > 0, box, np.array([0, 0, 1, 1])[:, None, None])
     regression = [(x0 + x1) / 2 - columns - 0.5, (y0 + y1) / 2 - rows - 0.5, np.log(x1 - x0), np.log(y1 - y0)]
-    logits = np.where(heat == 1.0, 9.0, -9.0)
+    logits = np.where(heat >= training.POSITIVE_MIN, 9.0, -9.0)
     return torch.from_numpy(np.concatenate([logits, np.stack(regression)])[None].astype(np.float32))
 
 
@@ -202,6 +203,21 @@ def test_training_resumed_from_a_checkpoint_ends_with_the_same_weights(tmp_path:
     second.run()
     for name, value in straight.average.items():
         torch.testing.assert_close(second.average[name], value, rtol=0, atol=0)
+
+
+def test_a_larger_network_starts_with_the_answers_of_the_smaller_one(tmp_path: Path) -> None:
+    small = training.Training(plan(3), EXAMPLES)
+    small.run()
+    small.save(tmp_path / "small")
+    wide = msgspec.structs.replace(TINY, channels=(4, 6, 8, 8, 9), blocks=(0, 1, 2, 2))
+    large = training.Training(dataclasses.replace(plan(3), architecture=wide), EXAMPLES)
+    large.start_from(tmp_path / "small")
+    picture = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(large.averaged()(picture), small.averaged()(picture), atol=1e-5, rtol=1e-4)
+    with pytest.raises(ModelFileError, match="larger architecture"):
+        large.run(until=1)
+        large.save(tmp_path / "large")
+        small.start_from(tmp_path / "large")
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:

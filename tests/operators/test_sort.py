@@ -113,4 +113,4 @@ def test_whatever_is_detected_identities_are_unique_and_boxes_finite(
         assert ids == sorted(set(ids))
         values = [(t.box.x0_px, t.box.y0_px, t.box.x1_px, t.box.y1_px) for t in tracks.items]
         assert np.isfinite(np.array(values)).all()
-        assert all(x0 < x1 and y0 < y1 for x0, y0, x1, y1 in values)
+        assert all(x0 <= x1 and y0 <= y1 for x0, y0, x1, y1 in values)

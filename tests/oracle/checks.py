@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from msgspec.structs import replace
+
 from pipeline.events import (
     Armed,
     Dropped,
@@ -23,8 +25,8 @@ from pipeline.events import (
 class Checker:
     """Fails at the first event that breaks a rule. ``finish`` checks what can only be known at the end."""
 
-    def __init__(self, *, exact_time: bool = True, handler_budget: int = 5_000_000) -> None:
-        self.exact_time, self.handler_budget = exact_time, handler_budget
+    def __init__(self, *, exact_time: bool = True, handler_budget: int = 5_000_000, scale: int = 1) -> None:
+        self.exact_time, self.handler_budget, self.scale = exact_time, handler_budget, scale
         self.events: list[Event] = []
         self.now = 0
         self.sealed: dict[str, tuple[int, int, set[str]]] = {}
@@ -38,6 +40,9 @@ class Checker:
         self.dropped: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
     def on_event(self, event: Event) -> None:
+        if self.scale != 1:
+            times = {name for name in ("t", "at", "expires", "committed", "late_by") if hasattr(event, name)}
+            event = replace(event, **{name: getattr(event, name) // self.scale for name in times})
         self.events.append(event)
         assert event.at >= self.now or not self.exact_time, f"time runs backwards: {event}"
         self.now = event.at

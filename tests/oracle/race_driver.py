@@ -55,14 +55,15 @@ def race_of(schedule: RaceSchedule) -> Race:
 
 
 def play(schedule: RaceSchedule, *, spurious_timers: bool = False) -> Played:
-    """Run the schedule to its end. ``spurious_timers``: timers fire although the race is over."""
+    """Run the schedule to its end. ``spurious_timers``: candidates' timers fire although the race is over."""
     race = race_of(schedule)
     played = Played(race, [])
     pending = list(events_of(schedule))
     _carry_out(schedule, played, pending, Event(schedule.start, "start", "", ""), race.start(schedule.start))
     while pending:
         event = pending.pop(0)
-        if event.kind in ("expire", "deadline") and race.fenced and not spurious_timers:
+        # The race's deadline stays armed: it also ends local work that runs on beside a remote winner.
+        if event.kind == "expire" and race.fenced and not spurious_timers:
             continue
         _carry_out(schedule, played, pending, event, _feed(race, event))
     return played

@@ -183,4 +183,8 @@ def states_kept(schedule: RaceSchedule, decided: Outcome) -> list[tuple[int, str
     events = events_of(schedule)[decided.fence_index :]
     local = {c.name for c in schedule.candidates if not c.remote} & set(decided.open_at_fence)
     kept = [(e.time, e.name) for e in events if e.kind == "done" and e.name in local]
-    return [end for end in kept if not decided.withdrawn or end[0] <= decided.commit_time]
+    # Beside a remote winner the local work has as long as it would have had without a cloud.
+    bounded = not decided.missed and schedule.abort and schedule.deadline is not None
+    ends = [schedule.deadline] if bounded and schedule.deadline is not None else []
+    ends += [decided.commit_time] if decided.withdrawn else []
+    return [end for end in kept if end[0] <= min(ends, default=end[0])]

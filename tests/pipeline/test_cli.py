@@ -214,6 +214,44 @@ def test_ctrl_c_ends_worker_processes_with_their_results(folder: Path) -> None:
     assert all(one["interrupted"] for one in json.loads(out)["variants"])
 
 
+@pytest.mark.real
+def test_a_worker_that_dies_does_not_take_the_others_along(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "pipeline"))
+    dying = "{use: 'toys:Die', inputs: {value: count.count}}"
+    (folder / "two.yaml").write_text(TOY + f"variants:\n  dying: {{operators.die: {dying}}}\n  whole: {{}}\n")
+    assert skylane("run", "two.yaml", "--json", "--jobs", "2") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in told["variants"]] == ["whole"]
+    assert told["failed"] == [{"name": "dying", "error": "its process died (SIGKILL)"}]
+
+
+def test_a_replay_of_a_run_is_equal_and_a_changed_one_is_not(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import toys
+
+    assert skylane("run", "toy.yaml", "--no-artifacts") == 0
+    capsys.readouterr()
+    assert skylane("replay", "runs/toy") == 0
+    assert "equal" in capsys.readouterr().out
+    monkeypatch.setattr(toys.Counter, "on_tick", lambda self, ctx: 1)
+    assert skylane("replay", "runs/toy", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["divergence"]["operator"] == "count"
+
+
+def test_a_report_needs_the_folder_of_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert skylane("report", str(folder)) == 1
+    assert "name a run's folder" in capsys.readouterr().err
+
+
+def test_a_run_without_artifacts_leaves_the_records_alone(folder: Path) -> None:
+    assert skylane("run", "toy.yaml", "--no-artifacts") == 0
+    assert sorted(path.name for path in (folder / "runs/toy").iterdir()) == ["log.mcap", "result.json"]
+
+
 def test_a_file_in_the_way_of_the_folder_is_exit_code_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "runs").write_text("")
     assert skylane("run", "toy.yaml") == 1

@@ -91,7 +91,12 @@ def test_cancels_exactly_what_still_runs_and_may_not_go_on(schedule: RaceSchedul
     at_fence = [act.action.name for act in played.of(Cancel) if act.time == expected.fence_time]
     assert set(expected.open_at_fence) - goes_on <= set(at_fence)
     if schedule.withdraw is None:
-        assert set(cancelled) <= set(expected.open_at_fence) - goes_on
+        # Beside a remote winner the local one is stopped at the deadline, as it would be without a cloud.
+        assert set(cancelled) - set(at_fence) <= (local if remote_won and schedule.abort else set())
+        assert set(at_fence) & goes_on == set() or schedule.deadline == expected.fence_time
+        for act in played.of(Cancel):
+            if act.time != expected.fence_time and act.action.why != "own deadline":
+                assert act.time == schedule.deadline
 
 
 # -- the invariants ---------------------------------------------------------------------------------------------------
@@ -335,6 +340,14 @@ def test_the_local_one_goes_on_beside_a_remote_winner_and_keeps_its_state() -> N
     later = r.done("local", "l", 5)
     assert CommitState("local") in later
     assert any(type(a).__name__ == "Late" and a.by == 2 for a in later)
+
+
+def test_the_local_one_beside_a_remote_winner_is_stopped_at_the_deadline_as_without_a_cloud() -> None:
+    for abort, stopped in ((True, [Cancel("local", "deadline")]), (False, [])):
+        r = race(Candidate("local", 0), Candidate("cloud", 1, remote=True), abort=abort)
+        r.done("cloud", "c", 3)
+        assert list(r.expire(10)) == stopped
+        assert (CommitState("local") in r.done("local", "l", 12)) is not abort
 
 
 def test_a_waiting_candidate_that_ranks_higher_is_waited_for() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -133,3 +135,14 @@ class Table(Operator):
 
     def on_watermark(self, ctx: Context) -> None:
         self.world.heard.append(ctx[self.value])
+
+
+class Die(Operator):
+    """Ends its process without a word."""
+
+    value = Input(int)
+    same = Output(int)
+
+    def on_watermark(self, ctx: Context) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
