@@ -19,8 +19,10 @@ from scenarios.world.camera import Rendered, Renderer
 from scenarios.world.occlusion import visible_share
 from scenarios.world.projection import eye_pose
 from scenarios.world.roads import Road, Segment
+from scenarios.world.scenery import house_boxes, houses
 
 STREETS = 24
+SCENERY_S_M = (-20.0, 300.0)
 MIN_PIXELS = 8
 NEAREST_M, FARTHEST_M = 5.0, 90.0
 PAINTS: tuple[Colour, ...] = (
@@ -61,7 +63,9 @@ def picture(seed: int, index: int) -> tuple[NDArray[np.uint8], list[LabelledBox]
     eye, yaw = eye_pose(ego, camera)
     half_view = (camera.cx_px / camera.fx_px, (camera.width_px - camera.cx_px) / camera.fx_px)
     heights = np.array([user.height_m for user in users.items])
-    share = visible_share(eye, yaw, half_view, users.boxes, heights)
+    hiding, tall = _houses(scenario.scenery_seed)
+    every = np.concatenate([users.boxes, hiding]), np.concatenate([heights, tall])
+    share = visible_share(eye, yaw, half_view, *every, len(heights))
     boxes = []
     for user, seen in zip(users.items, share):
         found = _tight_box(rendered, user.actor.id)
@@ -95,6 +99,11 @@ def _road(number: int) -> Road:
     return Road(segments=segments, parking_m=float(rng.choice([2.6, 2.6, 2.2, 0.0])), pavement_m=float(rng.uniform(2.6, 4.2)))
 
 
+@functools.lru_cache(maxsize=STREETS)
+def _houses(number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return house_boxes(houses(_road(number), start_s_m=SCENERY_S_M[0], end_s_m=SCENERY_S_M[1], seed=number))
+
+
 def _scene(rng: np.random.Generator) -> tuple[Scenario, CameraModel, EgoState]:
     number = int(rng.integers(STREETS))
     road = _road(number)
@@ -113,7 +122,7 @@ def _scene(rng: np.random.Generator) -> tuple[Scenario, CameraModel, EgoState]:
         ego_s_m=s,
         actors=tuple(_actors(rng, road, s)),
         scenery_seed=number,
-        scenery_s_m=(-20.0, 300.0),
+        scenery_s_m=SCENERY_S_M,
         sun_azimuth_rad=float(rng.uniform(-math.pi, math.pi)),
         sun_elevation_rad=float(rng.uniform(0.4, 1.3)),
         sight_m=float(rng.choice([520.0, 520.0, 350.0, 160.0])),

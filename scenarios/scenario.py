@@ -117,6 +117,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, float] = {}
     """What the seed drew, by name: for tables and reports."""
 
+    def scenery_span(self) -> tuple[float, float]:
+        """First and last station of houses and trees."""
+        return self.scenery_s_m or (self.ego_s_m - 30.0, self.end_s_m + 260.0)
+
     def __post_init__(self) -> None:
         seen: set[int] = set()
         for actor in self.actors:

@@ -115,8 +115,8 @@ class ReferenceLine:
         s, d = self.to_road_many(np.array([(x_m, y_m)]))[0]
         return float(s), float(d)
 
-    def to_road_many(self, points_m: Floats) -> Floats:
-        """(n, 2) map points to (n, 2) of s and d."""
+    def to_road_many(self, points_m: Floats, tolerance_m: float = 1e-10) -> Floats:
+        """(n, 2) map points to (n, 2) of s and d, s exact to ``tolerance_m``."""
         x_m, y_m = points_m[:, 0], points_m[:, 1]
         squared = (self.x_m[None, :] - x_m[:, None]) ** 2 + (self.y_m[None, :] - y_m[:, None]) ** 2
         s = np.argmin(squared, axis=1) * self.step_m
@@ -125,7 +125,7 @@ class ReferenceLine:
             cos, sin = np.cos(yaw), np.sin(yaw)
             along, left = (x_m - x) * cos + (y_m - y) * sin, (y_m - y) * cos - (x_m - x) * sin
             s = s + along / np.maximum(1.0 - curvature * left, 0.2)
-            if float(np.abs(along).max(initial=0.0)) < 1e-10:
+            if float(np.abs(along).max(initial=0.0)) < tolerance_m:
                 break
         x, y, yaw, _ = self.poses(s)
         return np.stack([s, (y_m - y) * np.cos(yaw) - (x_m - x) * np.sin(yaw)], axis=1)

@@ -215,7 +215,7 @@ def _provenance(cards: list[ModelCard]) -> list[str]:
     return [
         *lines,
         "",
-        "AdamW with a cosine schedule and a moving average of the weights; crops, flips, scale, brightness, colour and "
+        "Orthogonalised momentum with a cosine schedule and a moving average of the weights; crops, flips, scale, brightness, colour and "
         "noise are varied. Loss: penalty-reduced focal loss on the centres, L1 and generalised-IoU loss on the boxes.",
         "",
         f"Data: {' '.join(data)}",

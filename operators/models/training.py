@@ -21,6 +21,7 @@ from operators.models.cards import Architecture
 from operators.models.errors import ModelFileError
 from operators.models.examples import Example, Examples
 from operators.models.network import CentreNet, channels_last, normalised
+from operators.models.optimizer import OrthogonalMomentum
 
 VISIBLE_MIN = 0.2
 """Less than this of an object is neither asked for nor punished."""
@@ -49,8 +50,8 @@ class Plan:
     """Pictures in every ``WHOLE_EVERY``-th step."""
     crop_px: tuple[int, int] = (320, 128)
     picture_width_px: int = 640
-    learning_rate: float = 3e-3
-    ema: float = 0.998
+    learning_rate: float = 0.04
+    ema: float = 0.995
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ class Training:
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
             self.network = channels_last(CentreNet(plan.architecture))
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), plan.learning_rate, weight_decay=1e-3)
+        self.optimizer = OrthogonalMomentum(self.network.parameters(), plan.learning_rate)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.step = 0
 
@@ -174,7 +175,7 @@ class Training:
         rate = plan.learning_rate * min(1.0, (self.step + 1) / 50)
         rate *= 0.5 + 0.5 * math.cos(math.pi * self.step / plan.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate + 1e-6
+            group["lr"] = rate
         picture, wanted = self.batch(self.step)
         # bfloat16 products halve the time of a step; weights and sums stay float32.
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -18,7 +18,7 @@ from operators.geometry.frenet import FrenetState, ReferenceLine
 from operators.messages import EgoSize, EgoState, Predictions, Route, Trajectory
 from operators.planning.frenet_candidates import STRIDES, FrenetSettings, Grid, Motions, grid, motions
 from operators.planning.frenet_kernel import search
-from operators.planning.scene import Clearance, Scene, braking, empty, sampled, scene, understood
+from operators.planning.scene import ROAD_TOLERANCE_M, Clearance, Scene, braking, empty, sampled, scene, understood
 
 Floats = NDArray[np.float64]
 
@@ -87,7 +87,7 @@ def _stop_points(
     points = np.array(paths)
     sizes = np.array([math.hypot(p.obstacle.length_m, p.obstacle.width_m) / 2.0 for p in predictions.items])
     sizes = sizes[:, None]
-    road = line.to_road_many(points.reshape(-1, 2)).reshape(*points.shape)
+    road = line.to_road_many(points.reshape(-1, 2), ROAD_TOLERANCE_M).reshape(*points.shape)
     inside = np.abs(road[..., 1]) < size.width_m / 2.0 + sizes + clearance.person_m
     kept = size.length_m - size.rear_overhang_m + clearance.front_m + clearance.person_m + 0.3
     stops = np.where(inside, road[..., 0] - sizes - kept, np.inf).min(axis=1, initial=np.inf)

@@ -19,6 +19,8 @@ from operators.planning.frenet_kernel import first_conflict, gap_now
 Floats = NDArray[np.float64]
 
 
+ROAD_TOLERANCE_M = 1e-3
+"""Obstacles are not known better than this along the road."""
 ALIGNED_WITHIN_M = 10.0
 ALIGNED_TURN_MAX_RAD = 1.0
 
@@ -108,7 +110,7 @@ def aligned(predictions: Predictions, line: ReferenceLine) -> Predictions:
         return predictions
     items = list(predictions.items)
     near = np.array([_near_end(items[k].obstacle) for k in standing])
-    road = line.to_road_many(near)
+    road = line.to_road_many(near, ROAD_TOLERANCE_M)
     # The heading at the vehicle's own middle, half its length further on.
     yaws = line.poses(road[:, 0] + [items[k].obstacle.length_m / 2.0 for k in standing])[2]
     for k, end, d, yaw in zip(standing, near, road[:, 1], yaws, strict=True):
@@ -151,7 +153,7 @@ def with_hesitation(predictions: Predictions, line: ReferenceLine, corridor_m: f
         return predictions
     added = []
     lengths = np.cumsum([len(item.path_m) for item in walking])[:-1]
-    beside = np.abs(line.to_road_many(np.concatenate([item.path_m for item in walking]))[:, 1])
+    beside = np.abs(line.to_road_many(np.concatenate([item.path_m for item in walking]), ROAD_TOLERANCE_M)[:, 1])
     for item, aside in zip(walking, np.split(beside, lengths), strict=True):
         k = int(np.argmin(aside))
         if aside[k] < corridor_m and k < len(aside) - 1:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from operators.geometry.frenet import FrenetState, ReferenceLine
 from operators.messages import EgoSize, EgoState, Predictions, Trajectory
-from operators.planning.scene import aligned, empty, finite, sampled
+from operators.planning.scene import ROAD_TOLERANCE_M, aligned, empty, finite, sampled
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def conflicts(
     predictions = aligned(finite(predictions), line)
     for item, path in zip(predictions.items, sampled(predictions, times, age_s), strict=True):
         seen = item.obstacle
-        road = line.to_road_many(path)
+        road = line.to_road_many(path, ROAD_TOLERANCE_M)
         turn = seen.yaw_rad - line.pose(float(road[0, 0]))[2]
         cos, sin = abs(math.cos(turn)), abs(math.sin(turn))
         reach_s = (seen.length_m * cos + seen.width_m * sin) / 2.0

@@ -83,4 +83,7 @@ class DeadlineWatch:
             race = Race(expected, [], has_handler=True, handler_budget=spec.handler_budget)
             run = stage.runs[expected] = Run(stage, expected, race, expected, now, spec.name)
             stage.perform(run, race.expire(now))
+        else:
+            # Sealed by a watermark alone: nothing was said, and the next answer is due a period later.
+            self._expect_next(expected)
         stage.pump()

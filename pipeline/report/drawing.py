@@ -1,11 +1,10 @@
-"""A graph as Mermaid text or as a self-contained SVG: layers from top to bottom, streams named, deadlines and candidates.
+"""A graph as Mermaid text or as a self-contained SVG: layers, streams with their types, deadlines, candidates.
 
-Decides where things stand and how they look; the layout is by layers (longest way), barycentres and least squares.
+Decides the layers (longest way), the ways of streams and how everything looks; ``layout`` places it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from html import escape
 from typing import Any, NamedTuple
 
@@ -13,14 +12,14 @@ from pipeline.deadlines import DeadlineSpec
 from pipeline.definition import Source
 from pipeline.graph import LOCAL, Graph
 from pipeline.ports import Output
+from pipeline.report.layout import Cell, join, place_rows, sort_rows
 from pipeline.timestamps import format_duration
 
-MARGIN, GAP_X, GAP_Y, LANE = 20.0, 26.0, 58.0, 16.0
+MARGIN, GAP_Y, LANE, STUB = 20.0, 68.0, 16.0, 20.0
 TITLE, ROW, PAD = 40.0, 19.0, 9.0
 """Height of a box's name and type, of each line below them, and of the space around candidates."""
 GUTTER = 176.0
 """Width of one end-to-end deadline at the left."""
-SWEEPS = 12
 
 STYLE = """
 .sk{font-family:system-ui,-apple-system,"Segoe UI",sans-serif;font-size:11px;fill:#5b6670}
@@ -31,7 +30,7 @@ STYLE = """
 .sk .back{stroke-dasharray:5 4}.sk .budget{fill:none;stroke:#b4540a;stroke-width:1.4;stroke-dasharray:5 4}
 .sk .due{fill:#b4540a}.sk .bracket{fill:none;stroke:#b4540a;stroke-dasharray:2 4}.sk .text{fill:#3d4852}
 .sk .halo{paint-order:stroke;stroke-width:4px;stroke-linejoin:round}
-@media(prefers-color-scheme:dark){.sk{fill:#9aa5ae}.sk .paper{fill:#1b1f23}.sk .name{fill:#eceff1}
+@media (prefers-color-scheme:dark){.sk{fill:#9aa5ae}.sk .paper{fill:#1b1f23}.sk .name{fill:#eceff1}
 .sk .box{fill:#252b31;stroke:#77848f}.sk .source{fill:#1d3147;stroke:#6ba3d6}.sk .sink{fill:#24321f;stroke:#86b36c}
 .sk .candidate{fill:#1b1f23;stroke:#56616b}.sk .remote{stroke:#d67bb0}.sk .stream{stroke:#6f7c87}.sk .tip{fill:#6f7c87}
 .sk .halo{stroke:#1b1f23}.sk .due{fill:#f0a35c}.sk .budget,.sk .bracket{stroke:#f0a35c}.sk .text{fill:#c9d1d8}}
@@ -106,20 +105,6 @@ class _Wire(NamedTuple):
         return _owner(self.output)
 
 
-@dataclass(eq=False)
-class _Cell:
-    """An operator's box in its layer, or the lane on which a stream passes one. ``x`` is its centre, ``y`` its top."""
-
-    key: str
-    width: float
-    height: float
-    is_box: bool
-    above: list[_Cell] = field(default_factory=list)
-    below: list[_Cell] = field(default_factory=list)
-    x: float = 0.0
-    y: float = 0.0
-
-
 class _Plan:
     """Who stands where."""
 
@@ -128,9 +113,12 @@ class _Plan:
         self.layer = _layers(graph)
         self.wires = self._find_wires()
         self.end_to_end = [spec for spec in graph.deadlines if spec.since is not None]
-        self.boxes = {name: _Cell(name, _width(graph, name), _height(graph, name), True) for name in graph.operators}
-        self.lanes: dict[tuple[str, str, int], _Cell] = {}
-        self.rows: list[list[_Cell]] = [[] for _ in range(1 + max(self.layer.values()))]
+        self.boxes = {name: Cell(name, _width(graph, name), _height(graph, name), True) for name in graph.operators}
+        for output in self._outputs():
+            box = self.boxes[_owner(output)]
+            box.reach = max(box.reach, self.out_x(output) - box.x + 7 + _wide(_stream_text(output)))
+        self.lanes: dict[tuple[str, str, int], Cell] = {}
+        self.rows: list[list[Cell]] = [[] for _ in range(1 + max(self.layer.values()))]
         for name in graph.order():
             self.rows[self.layer[name]].append(self.boxes[name])
         for wire in self.wires:
@@ -139,8 +127,8 @@ class _Plan:
 
     def arrange(self) -> None:
         """Order the layers for few crossings, then place everything near what it is connected to."""
-        _sort_rows(self.rows)
-        _place_rows(self.rows)
+        sort_rows(self.rows)
+        place_rows(self.rows)
         left = MARGIN + GUTTER * len(self.end_to_end)
         shift = left - min(cell.x - cell.width / 2 for row in self.rows for cell in row)
         y = MARGIN
@@ -154,7 +142,7 @@ class _Plan:
         labels = max((self.out_x(o) + 8 + _wide(_stream_text(o)) for o in self._outputs()), default=0.0)
         back = sum(wire.back for wire in self.wires)
         self.right = max(right, labels)
-        self.width, self.height = self.right + back * LANE + MARGIN, y - GAP_Y + MARGIN + (LANE if back else 0)
+        self.width, self.height = self.right + back * LANE + MARGIN, y - GAP_Y + MARGIN + (STUB if back else 0)
 
     def row_bottom(self, name: str) -> float:
         """Where the space below an operator's layer begins."""
@@ -168,7 +156,7 @@ class _Plan:
         box = self.boxes[output.owner.name]
         return box.x + box.width * ((names.index(output.name) + 1) / (len(names) + 1) - 0.5)
 
-    def way(self, wire: _Wire) -> list[_Cell]:
+    def way(self, wire: _Wire) -> list[Cell]:
         """The lanes that a stream takes to its target."""
         between = range(self.layer[wire.source] + 1, self.layer[wire.target])
         return [self.lanes[wire.output, wire.kind, layer] for layer in between]
@@ -213,95 +201,36 @@ class _Plan:
         for layer in range(self.layer[wire.source] + 1, self.layer[wire.target]):
             key = (wire.output, wire.kind, layer)
             if key not in self.lanes:
-                self.lanes[key] = _Cell(f"{wire.output} {wire.kind}", LANE, 0.0, False)
+                self.lanes[key] = Cell(f"{wire.output} {wire.kind}", LANE, 0.0, False)
                 self.rows[layer].append(self.lanes[key])
-                _join(before, self.lanes[key])
+                join(before, self.lanes[key])
             before = self.lanes[key]
-        _join(before, self.boxes[wire.target])
-
-
-def _join(above: _Cell, below: _Cell) -> None:
-    above.below.append(below)
-    below.above.append(above)
+        join(before, self.boxes[wire.target])
 
 
 def _layers(graph: Graph) -> dict[str, int]:
-    """By the longest way from a source; then sources sink to right above what reads them first."""
+    """By the longest way from a source; a policy above what it sets a budget for, sources right above their readers."""
     edges = [(_owner(edge.source), _owner(edge.target)) for edge in graph.edges if not edge.feedback]
-    layer: dict[str, int] = {}
-    for name in graph.order():
-        layer[name] = 1 + max((layer[source] for source, target in edges if target == name), default=-1)
-    for name in graph.operators:
+    budgets = [(_owner(spec.within), spec.operator) for spec in graph.deadlines if isinstance(spec.within, Output)]
+    order = graph.order()
+    layer = _longest_ways(order, edges + budgets) or _longest_ways(order, edges)
+    for name in order:
         readers = [layer[target] for source, target in edges if source == name]
         if readers and not any(target == name for _, target in edges):
             layer[name] = min(readers) - 1
     return layer
 
 
-def _sort_rows(rows: list[list[_Cell]]) -> None:
-    """Barycentre sweeps, down and up in turn; keeps the order with the fewest crossings."""
-    best, fewest = [list(row) for row in rows], _crossings(rows)
-    for sweep in range(SWEEPS):
-        down = sweep % 2 == 0
-        for row in rows if down else reversed(rows):
-            place = {id(cell): i for others in rows for i, cell in enumerate(others)}
-            keys: dict[int, float] = {}
-            for cell in row:
-                seen = cell.above if down else cell.below
-                keys[id(cell)] = _mean([place[id(other)] for other in seen], place[id(cell)])
-            row.sort(key=lambda cell: keys[id(cell)])
-        count = _crossings(rows)
-        if count < fewest:
-            best, fewest = [list(row) for row in rows], count
-    for row, order in zip(rows, best, strict=True):
-        row[:] = order
-
-
-def _crossings(rows: list[list[_Cell]]) -> int:
-    count = 0
-    for upper, lower in zip(rows, rows[1:], strict=False):
-        place = {id(cell): i for i, cell in enumerate(lower)}
-        ends = [place[id(below)] for cell in upper for below in sorted(cell.below, key=lambda c: place[id(c)])]
-        count += sum(a > b for i, a in enumerate(ends) for b in ends[i + 1 :])
-    return count
-
-
-def _place_rows(rows: list[list[_Cell]]) -> None:
-    """Pull every cell towards its neighbours, without changing the order or letting boxes touch."""
-    for row in rows:
-        _settle(row, [0.0] * len(row))
-    for sweep in range(SWEEPS + 1):
-        last = sweep == SWEEPS
-        for row in rows if sweep % 2 == 0 else reversed(rows):
-            wanted = []
-            for cell in row:
-                near = cell.above + cell.below if last else cell.above if sweep % 2 == 0 else cell.below
-                # A lane that goes on straight is easier to follow than a box in the middle of its neighbours.
-                straight = [other.x for other in near if not cell.is_box and not other.is_box]
-                wanted.append(_mean(straight or [other.x for other in near], cell.x))
-            _settle(row, wanted)
-
-
-def _settle(row: list[_Cell], wanted: list[float]) -> None:
-    """Closest positions to the wanted ones in the given order and with gaps: pool adjacent violators."""
-    offset, offsets = 0.0, []
-    for i, cell in enumerate(row):
-        offset += (row[i - 1].width + cell.width) / 2 + GAP_X if i else 0.0
-        offsets.append(offset)
-    blocks: list[tuple[float, int]] = []
-    for want, off in zip(wanted, offsets, strict=True):
-        total, count = want - off, 1
-        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            before, size = blocks.pop()
-            total, count = total + before, count + size
-        blocks.append((total, count))
-    places = [total / count for total, count in blocks for _ in range(count)]
-    for cell, place, off in zip(row, places, offsets, strict=True):
-        cell.x = place + off
-
-
-def _mean(values: list[Any], otherwise: float) -> float:
-    return sum(values) / len(values) if values else float(otherwise)
+def _longest_ways(names: list[str], edges: list[tuple[str, str]]) -> dict[str, int]:
+    """Layer of each name; empty when the edges close a cycle: a policy may read what its deadline ends."""
+    layer = dict.fromkeys(names, 0)
+    for _ in names:
+        before = dict(layer)
+        for source, target in edges:
+            layer[target] = max(layer[target], layer[source] + 1)
+        if layer == before:
+            return layer
+    return {}
 
 
 def _stream(plan: _Plan, wire: _Wire) -> str:
@@ -309,10 +238,10 @@ def _stream(plan: _Plan, wire: _Wire) -> str:
     x, y, to_x, to_y = plan.start_x(wire), source.y + source.height, plan.in_x(wire), target.y
     if wire.back:
         number = [other for other in plan.wires if other.back].index(wire) + 1
-        low, high, side = plan.row_bottom(wire.source) + LANE, target.y - LANE, plan.right + number * LANE
+        low, high, side = plan.row_bottom(wire.source) + STUB + 6, target.y - LANE, plan.right + number * LANE
         curve = f"M{x:.1f} {y:.1f}V{low:.1f}H{side:.1f}V{high:.1f}H{to_x:.1f}V{to_y:.1f}"
     else:
-        curve = f"M{x:.1f} {y:.1f}"
+        curve, y = f"M{x:.1f} {y:.1f}v{STUB:.1f}", y + STUB
         for lane in plan.way(wire):
             curve += _bend(x, y, lane.x, lane.y) + f"V{lane.y + lane.height:.1f}"
             x, y = lane.x, lane.y + lane.height
@@ -326,53 +255,56 @@ def _stream(plan: _Plan, wire: _Wire) -> str:
 
 
 def _bend(x0: float, y0: float, x1: float, y1: float) -> str:
-    half = max(18.0, (y1 - y0) * 0.55)
+    half = max(14.0, (y1 - y0) * 0.5)
     return f"C{x0:.1f} {y0 + half:.1f} {x1:.1f} {y1 - half:.1f} {x1:.1f} {y1:.1f}"
 
 
 def _bracket(plan: _Plan, index: int, spec: DeadlineSpec) -> str:
     """An end-to-end deadline: a dashed bracket at the left from the stream that starts it to the one that ends it."""
     first, last = plan.boxes[_owner(spec.since)], plan.boxes[spec.operator]
-    x, top, bottom = MARGIN + (index + 1) * GUTTER - 34, first.y + 20, last.y + 20
-    line = f"M{first.x:.1f} {top:.1f}H{x:.1f}V{bottom:.1f}H{last.x:.1f}"
+    x, top, bottom = MARGIN + (index + 1) * GUTTER - 34, first.y + 14 + 8 * index, last.y + 14 + 8 * index
+    line = f"M{first.x:.1f} {top:.1f}H{x:.1f}V{bottom:.1f}H{last.x - last.width / 2:.1f}"
     rows = [f'<tspan class="name">{escape(_short(spec.name, 19))}</tspan>', escape(f"since {spec.since}")]
     rows += [escape(f"within {_within(spec)}")]
     rows += [escape(f"static {format_duration(spec.static)}")] if spec.static else []
-    rows += [escape(f"then {spec.policy.value}")]
+    rows += [escape(f"a miss: {spec.policy.value}")]
     y = (top + bottom) / 2 - 8 * len(rows) + 10
     text = "".join(
         f'<text class="text" x="{x - 10:.1f}" y="{y + 16 * i:.1f}" text-anchor="end">{row}</text>'
         for i, row in enumerate(rows)
     )
-    return f'<g><path class="bracket" d="{line}"/>{text}<title>{escape(_due(spec))}</title></g>'
+    return (
+        f'<g><path class="bracket" d="{line}" marker-end="url(#sk-due)"/>{text}<title>{escape(_due(spec))}</title></g>'
+    )
 
 
 def _box(plan: _Plan, name: str) -> str:
     graph, box = plan.graph, plan.boxes[name]
     operator = graph.operators[name]
     left, top, middle = box.x - box.width / 2, box.y, box.x
+    title = escape(_short(name, 28))
     kind = "source" if isinstance(operator, Source) else "box" if operator.outputs() else "sink"
     parts = [
         f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
         f' rx="{14 if kind == "source" else 7}"/>',
-        f'<text class="name" x="{middle:.1f}" y="{top + 18:.1f}" text-anchor="middle">{escape(_short(name, 28))}</text>',
-        f'<text x="{middle:.1f}" y="{top + 32:.1f}" text-anchor="middle">{escape(_short(_kind(operator), 32))}</text>',
+        f'<g text-anchor="middle"><text class="name" x="{middle:.1f}" y="{top + 18:.1f}">{title}</text>'
+        f'<text x="{middle:.1f}" y="{top + 32:.1f}">{escape(_short(_kind(operator), 32))}</text></g>',
     ]
     y = top + TITLE
-    for spec in _dues(graph, name):
-        text = escape(_badge(spec))
+    for text in map(escape, _badges(graph, name)):
         parts.append(f'<circle class="due" cx="{left + 14:.1f}" cy="{y + 7:.1f}" r="3.5"/>')
         parts.append(f'<text class="due" x="{left + 23:.1f}" y="{y + 11:.1f}">{text}</text>')
         y += ROW
     for other, note, remote in _candidates(graph, name):
+        text = escape(_candidate_text(other, note))
         kind = "candidate remote" if remote else "candidate"
         parts.append(
             f'<rect class="{kind}" x="{left + PAD:.1f}" y="{y:.1f}" width="{box.width - 2 * PAD:.1f}"'
             f' height="{ROW - 3:.1f}" rx="4"/>'
-            f'<text class="text" x="{left + PAD + 7:.1f}" y="{y + 12:.1f}">{escape(_candidate_text(other, note))}</text>'
+            f'<text class="text" x="{left + PAD + 7:.1f}" y="{y + 12:.1f}">{text}</text>'
         )
         y += ROW
-    return f'<g>{"".join(parts)}<title>{escape(f"{name}: {type(operator).__name__}")}</title></g>'
+    return f"<g>{''.join(parts)}<title>{escape(f'{name}: {type(operator).__name__}')}</title></g>"
 
 
 def _label(plan: _Plan, name: str) -> str:
@@ -385,13 +317,15 @@ def _label(plan: _Plan, name: str) -> str:
 
 
 def _width(graph: Graph, name: str) -> float:
-    rows = [_badge(spec) for spec in _dues(graph, name)] + [_candidate_text(*row) for row in _candidates(graph, name)]
+    rows = _badges(graph, name) + [_candidate_text(*row) for row in _candidates(graph, name)]
     text = max([_wide(_short(_kind(graph.operators[name]), 32)), *(_wide(row) + 10 for row in rows)])
-    return max(116.0, _wide(_short(name, 28)) * 1.3 + 24, text + 2 * PAD + 12)
+    outputs = graph.operators[name].outputs()
+    beneath = max((_wide(_stream_text(output)) + 16 for output in outputs), default=0.0) * (len(outputs) + 1)
+    return max(116.0, beneath if len(outputs) > 1 else 0.0, _wide(_short(name, 28)) * 1.3 + 24, text + 2 * PAD + 12)
 
 
 def _height(graph: Graph, name: str) -> float:
-    rows = len(_dues(graph, name)) + len(_candidates(graph, name))
+    rows = len(_badges(graph, name)) + len(_candidates(graph, name))
     return TITLE + rows * ROW + (PAD - 3 if rows else 0)
 
 
@@ -413,11 +347,19 @@ def _kind(operator: Any) -> str:
 
 
 def _stream_text(output: Output[Any]) -> str:
-    return f"{output.name}: {output.type_.__name__}"
+    type_ = output.type_.__name__
+    return type_ if type_.lower() == output.name.lower() else f"{output.name}: {type_}"
 
 
-def _dues(graph: Graph, name: str) -> list[DeadlineSpec]:
-    return [spec for spec in graph.deadlines if spec.operator == name]
+def _badges(graph: Graph, name: str) -> list[str]:
+    """What an operator's deadlines are, in a few words each."""
+    found = [f"starts {_short(spec.name, 24)}" for spec in graph.deadlines if spec.since and _owner(spec.since) == name]
+    for spec in graph.deadlines:
+        if spec.operator == name and spec.since is not None:
+            found.append(f"ends {_short(spec.name, 24)}")
+        elif spec.operator == name:
+            found.append(f"{'every' if spec.every else 'within'} {_within(spec)}")
+    return found
 
 
 def _candidates(graph: Graph, name: str) -> list[tuple[str, str, bool]]:
@@ -433,12 +375,6 @@ def _candidates(graph: Graph, name: str) -> list[tuple[str, str, bool]]:
 
 def _candidate_text(name: str, note: str, remote: bool = False) -> str:
     return f"{name} · {note}"
-
-
-def _badge(spec: DeadlineSpec) -> str:
-    if spec.since is not None:
-        return f"ends {_short(spec.name, 24)}"
-    return f"{'every' if spec.every else 'within'} {_within(spec)}"
 
 
 def _due(spec: DeadlineSpec) -> str:

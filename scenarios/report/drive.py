@@ -177,6 +177,10 @@ def read_drive(run: RunData) -> Drive | None:
     route = _route(log)
     places = np.array([(state.x_m, state.y_m) for state in egos])
     road = route.to_road_many(places) if route is not None else places
+    plans, planner = (
+        _stream(log, "/plan/trajectory", "trajectory", "time_s"),
+        _topic(log, "/plan/trajectory", "trajectory"),
+    )
     frames = _topic(log, "/camera/frame", "frame")
     first = next(iter(log.messages(frames)), None)
     beliefs = _beliefs(log, route)
@@ -192,12 +196,12 @@ def read_drive(run: RunData) -> Drive | None:
         ego_d_m=road[:, 1],
         detections=_stream(log, "/detect/detections", "detections", "items"),
         tracks=_stream(log, "/track/tracks", "tracks", "items"),
-        trajectories=(plans := _stream(log, "/plan/trajectory", "trajectory", "time_s")),
+        trajectories=plans,
         commands=commands,
         beliefs=[row for _, row in beliefs],
         beliefs_at=[at for at, _ in beliefs],
         route=route,
-        deadlines=_deadlines(log, {item.t for item in plans.items}),
+        deadlines=_deadlines(log, planner.split("/")[1], {item.t for item in plans.items}),
     )
 
 
@@ -221,33 +225,38 @@ def _route(log: RunLog) -> ReferenceLine | None:
 
 
 def _beliefs(log: RunLog, route: ReferenceLine | None) -> list[tuple[int, Beliefs]]:
-    """From predictions; where nobody predicts, from obstacles."""
-    source = _stream(log, "/predict/predictions", "predictions", "step_s").items
-    if source:
-        return [
-            (m.at, Beliefs(m.origin, tuple(_believed(p["obstacle"], p["path_m"], m.value["step_s"], route) for p in m.value["items"])))
-            for m in source
-        ]
-    source = _stream(log, "/locate/obstacles", "obstacles", "items").items
-    return [(m.at, Beliefs(m.origin, tuple(_believed(o, [], 1.0, route) for o in m.value["items"]))) for m in source]
+    """(commit, who) from predictions; where nobody predicts, from obstacles."""
+    rows = []
+    for m in _stream(log, "/predict/predictions", "predictions", "step_s").items:
+        steps = max(1, round(HORIZON_S / m.value["step_s"]))
+        items = tuple(_believed(p["obstacle"], p["path_m"], steps, route) for p in m.value["items"])
+        rows.append((m.at, Beliefs(m.origin, items)))
+    if not rows:
+        for m in _stream(log, "/locate/obstacles", "obstacles", "items").items:
+            rows.append((m.at, Beliefs(m.origin, tuple(_believed(o, [], 0, route) for o in m.value["items"]))))
+    return rows
 
 
-def _believed(o: dict[str, Any], path: list[Any], step_s: float, route: ReferenceLine | None) -> Believed:
-    path_m = np.array(path, float).reshape(-1, 2) if isinstance(path, list) else np.zeros((0, 2))
-    near = np.concatenate([[(o["x_m"], o["y_m"])], path_m[: round(HORIZON_S / step_s)]])
+def _believed(o: dict[str, Any], path: Any, steps: int, route: ReferenceLine | None) -> Believed:
+    path_m = np.array(path if isinstance(path, list) else [], float).reshape(-1, 2)
+    near = np.concatenate([[(o["x_m"], o["y_m"])], path_m[:steps]])
     road = route.to_road_many(near) if route is not None else near
     across = 0.5 * (abs(np.cos(o["yaw_rad"])) * o["width_m"] + abs(np.sin(o["yaw_rad"])) * o["length_m"])
-    names = ("track_id", "label", "x_m", "y_m", "yaw_rad", "length_m", "width_m")
-    low, high = float(road[:, 1].min() - across), float(road[:, 1].max() + across)
-    return Believed(*(o[name] for name in names), path_m, float(road[0, 0]), low, high)
+    return Believed(
+        **{name: o[name] for name in ("track_id", "label", "x_m", "y_m", "yaw_rad", "length_m", "width_m")},
+        path_m=path_m,
+        s_m=float(road[0, 0]),
+        d_low_m=float(road[:, 1].min() - across),
+        d_high_m=float(road[:, 1].max() + across),
+    )
 
 
-def _deadlines(log: RunLog, answers: set[int]) -> Deadlines:
-    """The last deadline armed for an answer's timestamp is that of the operator that gives it."""
+def _deadlines(log: RunLog, planner: str, answers: set[int]) -> Deadlines:
+    """All misses, and the budgets that the planner's answers had since their picture."""
     misses, limits = [], {}
     for event in log.events():
         if isinstance(event, ev.Missed):
             misses.append(event.at)
-        elif isinstance(event, ev.Armed) and event.t in answers:
+        elif isinstance(event, ev.Armed) and event.operator == planner and event.t in answers:
             limits[event.t] = event.expires - event.t
     return Deadlines(tuple(misses), limits)

@@ -11,7 +11,7 @@ LOOK_BACK_NS = 6 * SECOND
 STEP_NS = SECOND // 50
 BRAKING = 0.1
 """Pedal from which a command counts as braking."""
-FILM_PICTURES = 8
+FILM_PICTURES = 6
 FILM_APART_NS = 60_000_000
 
 
@@ -95,12 +95,12 @@ def _first_brake(drive: Drive, since_ns: int) -> int | None:
 
 
 def _slower_than(drive: Drive, since_ns: int, speed_mps: float) -> int | None:
-    pairs = zip(drive.ego_at, drive.egos)
+    pairs = zip(drive.ego_at, drive.egos, strict=True)
     return next((at for at, ego in pairs if at >= since_ns and ego.speed_mps < speed_mps), None)
 
 
 def film(drive: Drive, found: Milestones) -> list[tuple[int, str]]:
-    """(run time, caption) of at most eight moments worth a picture, in order."""
+    """(run time, caption) of at most six moments worth a picture, in order."""
     if found.nearest_ns is None:
         return [(drive.end_ns * i // 5, "") for i in range(6)]
     first = found.seen_ns if found.seen_ns is not None else found.nearest_ns

@@ -27,7 +27,7 @@ from scenarios.report.drawing import (
     write,
     write_centred,
 )
-from scenarios.report.drive import NAMES, STANDING_MPS, Drive, Gap
+from scenarios.report.drive import FRONT_M, NAMES, STANDING_MPS, Drive, Gap
 
 MODEL_COLOURS = {
     "small": bgr("#4fd1ff"),
@@ -39,10 +39,13 @@ MODEL_COLOURS = {
 
 HEADER_PX = 42
 RIBBON_HALF_M = 0.85
-RIBBON_NEAR_M, RIBBON_FAR_M, RIBBON_STEP_M = 2.9, 45.0, 1.0
+RIBBON_NEAR_M, RIBBON_FAR_M, RIBBON_STEP_M = 2.4, 45.0, 0.6
 RIBBON_COVER = 0.42
 HARD_BRAKING_MPS2 = 6.0
 BOX_SHARE_MIN = 0.3
+TAG_WIDTH_PX, TAG_HEIGHT_PX = 80, 17
+TAGGED_PX = 32.0
+"""Height from which a person's box carries its track and age."""
 NS_PER_MS = 1_000_000
 
 
@@ -69,7 +72,7 @@ def draw(drive: Drive, now_ns: int, *, blink: bool = True) -> Picture:
 
 
 def _ribbon(tile: Picture, drive: Drive, now: int, taken: int) -> None:
-    """The planned trajectory on the road: green where it keeps its speed, red where it brakes hard."""
+    """The road that the car will use, up to where its bumper will be: green at constant speed, red where it brakes."""
     plan = drive.trajectories.newest(now)
     if plan is None or len(plan.value["x_m"]) < 2:
         return
@@ -77,18 +80,22 @@ def _ribbon(tile: Picture, drive: Drive, now: int, taken: int) -> None:
     points = map_to_ego(drive.ego(taken), np.stack([value["x_m"], value["y_m"]], axis=1).astype(float))
     steps = np.hypot(*np.diff(points, axis=0).T)
     arc = np.concatenate([[0.0], np.cumsum(steps)])
-    if arc[-1] < RIBBON_STEP_M:
-        return
-    at = np.arange(0.0, arc[-1], RIBBON_STEP_M)
-    x, y = np.interp(at, arc, points[:, 0]), np.interp(at, arc, points[:, 1])
+    at = np.append(np.arange(0.0, arc[-1] + FRONT_M, RIBBON_STEP_M), arc[-1] + FRONT_M)
+    heading = float(value["yaw_rad"][-1]) - drive.ego(taken).yaw_rad
+    beyond = np.maximum(0.0, at - arc[-1])
+    x = np.interp(at, arc, points[:, 0]) + beyond * np.cos(heading)
+    y = np.interp(at, arc, points[:, 1]) + beyond * np.sin(heading)
     decel = -np.gradient(np.asarray(value["speed_mps"], float), np.asarray(value["time_s"], float))
-    braking = np.interp(at, arc, decel)
+    # The bumper is ahead of the axle that the speeds are of.
+    braking = np.interp(at - FRONT_M, arc, decel)
     keep = (x > RIBBON_NEAR_M + drive.camera.x_m) & (x < RIBBON_FAR_M)
     if keep.sum() < 2:
         return
     x, y, braking = x[keep], y[keep], braking[keep]
     yaw = np.arctan2(np.gradient(y), np.gradient(x))
-    edges = [_on_road(drive, x - side * np.sin(yaw), y + side * np.cos(yaw)) for side in (RIBBON_HALF_M, -RIBBON_HALF_M)]
+    edges = [
+        _on_road(drive, x - side * np.sin(yaw), y + side * np.cos(yaw)) for side in (RIBBON_HALF_M, -RIBBON_HALF_M)
+    ]
     _fill(tile, edges[0], edges[1], braking)
 
 
@@ -116,7 +123,7 @@ def _fill(tile: Picture, left: NDArray[np.int32], right: NDArray[np.int32], brak
 def _brake_colour(decel_mps2: float) -> Colour:
     share = min(1.0, max(0.0, decel_mps2 / HARD_BRAKING_MPS2))
     low, high, part = (GREEN, AMBER, 2.0 * share) if share < 0.5 else (AMBER, RED, 2.0 * share - 1.0)
-    mixed = [round(a + (b - a) * part) for a, b in zip(low, high)]
+    mixed = [round(a + (b - a) * part) for a, b in zip(low, high, strict=True)]
     return mixed[0], mixed[1], mixed[2]
 
 
@@ -128,16 +135,23 @@ def _boxes(tile: Picture, drive: Drive, now: int, gap: Gap | None) -> None:
     colour = model_colour(answer.value["model"])
     tracks = drive.tracks.newest(now)
     age = f"{(now - answer.origin) // NS_PER_MS} ms"
+    tags = []
     for item in answer.value["items"]:
         box = item["box"]
         track = _track_of(box, tracks.value["items"] if tracks else [])
         in_way = gap is not None and track == gap.who.track_id
         corners = [round(box[name] * 16) for name in ("x0_px", "y0_px", "x1_px", "y1_px")]
-        width = 2 if in_way or item["label"] == "pedestrian" else 1
-        cv2.rectangle(tile, tuple(corners[:2]), tuple(corners[2:]), colour, width, cv2.LINE_AA, 4)
-        if item["label"] == "pedestrian" or in_way:
-            name = "" if track is None else f"#{track} "
-            _tag(tile, corners[0] // 16, corners[1] // 16, f"{name}{age}", colour)
+        is_person = item["label"] == "pedestrian"
+        cv2.rectangle(tile, tuple(corners[:2]), tuple(corners[2:]), colour, 1 + (in_way or is_person), cv2.LINE_AA, 4)
+        if in_way or is_person and box["y1_px"] - box["y0_px"] >= TAGGED_PX:
+            tags.append((in_way, corners[0] // 16, corners[1] // 16, "" if track is None else f"#{track}  "))
+    placed: list[tuple[int, int]] = []
+    for _, x, y, name in sorted(tags, reverse=True):
+        y = max(y, HEADER_PX + TAG_HEIGHT_PX)
+        while any(abs(x - x0) < TAG_WIDTH_PX and abs(y - y0) < TAG_HEIGHT_PX for x0, y0 in placed):
+            y -= 1
+        placed.append((x, y))
+        _tag(tile, x, y, f"{name}{age}", colour)
 
 
 def _track_of(box: dict[str, float], tracks: list[dict[str, Any]]) -> int | None:
@@ -160,7 +174,6 @@ def _overlap(a: dict[str, float], b: dict[str, float]) -> float:
 
 
 def _tag(tile: Picture, x: int, y: int, text: str, colour: Colour) -> None:
-    y = max(y, HEADER_PX + 17)
     plate(tile, x - 1, y - 16, x + text_width(text, 11) + 3, y - 1, cover=0.72)
     write(tile, text, x + 2, y - 5, 11, colour)
 
@@ -177,7 +190,9 @@ def _header(tile: Picture, drive: Drive, now: int, gap: Gap | None, blink: bool)
         write(tile, f"{model}, {(now - answer.origin) // NS_PER_MS} ms old", 25, 35, 12, DIM)
     speed = drive.ego(now).speed_mps
     _figure(tile, 232, "speed", f"{abs(speed):.1f} m/s", WHITE)
-    _figure(tile, 316, "gap", f"{gap.distance_m:.1f} m" if gap else "free", WHITE if gap else DIM)
+    hit = drive.collided and now >= drive.end_ns
+    free = "0.0 m" if hit else f"{gap.distance_m:.1f} m" if gap else "free"
+    _figure(tile, 316, "gap", free, WHITE if gap or hit else DIM)
     _pedals(tile, drive, now, 394)
     _deadline(tile, drive, now, 500, missed and blink, missed)
 
@@ -208,16 +223,16 @@ def _deadline(tile: Picture, drive: Drive, now: int, x: int, lit: bool, missed: 
     used, limit = drive.response(now)
     width = tile.shape[1] - x - 12
     if limit is None:
-        write(tile, "no deadline", x, 15, 11, DIM)
+        write(tile, "response, no deadline", x, 15, 11, DIM)
         if used is not None:
             write(tile, f"{used // NS_PER_MS} ms", x, 34, 16, WHITE, bold=True)
         return
     if lit:
         plate(tile, x - 8, 0, tile.shape[1], HEADER_PX, RED, 0.85)
-    caption = "deadline missed" if missed else "deadline"
+    caption = "deadline missed" if missed else "response"
     write(tile, caption, x, 15, 11, WHITE if missed else DIM, bold=missed)
     if not missed:
-        text = f"{limit // NS_PER_MS} ms"
+        text = f"of {limit // NS_PER_MS} ms"
         write(tile, text, x + width - text_width(text, 11), 15, 11, WHITE)
     share = (used or 0) / max(1, limit)
     bar(tile, x, 24, width, 10, share, RED if share >= 1.0 or missed and not lit else AMBER if share > 0.8 else GREEN)
@@ -226,7 +241,7 @@ def _deadline(tile: Picture, drive: Drive, now: int, x: int, lit: bool, missed: 
 def _verdict(tile: Picture, drive: Drive, now: int, gap: Gap | None) -> None:
     """How it ended: a red frame after a contact, a green one as long as the car stands before somebody."""
     if drive.collided and now >= drive.end_ns:
-        _frame(tile, RED, f"hit at {drive.outcome.get('impact_speed_mps', 0.0):.1f} m/s", tint=0.22)
+        _frame(tile, RED, f"hit at {drive.outcome.get('impact_speed_mps', 0.0):.1f} m/s", tint=0.15)
     elif gap is not None and abs(drive.ego(now).speed_mps) < STANDING_MPS:
         who = NAMES.get(gap.who.label, gap.who.label)
         _frame(tile, GREEN, f"stopped {gap.distance_m:.1f} m before the {who}", tint=0.0)
@@ -236,7 +251,7 @@ def _frame(tile: Picture, colour: Colour, text: str, *, tint: float) -> None:
     height, width = tile.shape[:2]
     if tint:
         plate(tile, 0, HEADER_PX, width, height, colour, tint)
-    cv2.rectangle(tile, (3, 3), (width - 4, height - 4), colour, 6)
+    cv2.rectangle(tile, (3, HEADER_PX + 3), (width - 4, height - 4), colour, 6)
     half = text_width(text, 26, bold=True) // 2 + 18
     plate(tile, width // 2 - half, height - 72, width // 2 + half, height - 28, colour, 0.92)
     write_centred(tile, text, width // 2, height - 41, 26, WHITE if colour == RED else (20, 30, 20), bold=True)

@@ -22,7 +22,7 @@ BLINK_NS = SECOND // 5
 ENCODERS = ("libopenh264", "libx264")
 QUALITY: dict[str, dict[str, str]] = {
     "libopenh264": {},
-    "libx264": {"crf": "24", "preset": "veryfast"},
+    "libx264": {"crf": "25", "preset": "superfast"},
 }
 BIT_RATE = 5_000_000
 """For the encoder that knows no constant quality."""
@@ -79,7 +79,9 @@ def frames(drives: list[Drive], fps: int, *, title: str = "") -> Iterator[Pictur
                 continue
             tile = draw(drive, now, blink=now // BLINK_NS % 2 == 0)
             if tile.shape[:2] != (TILE_HEIGHT_PX, TILE_WIDTH_PX):
-                tile = np.asarray(cv2.resize(tile, (TILE_WIDTH_PX, TILE_HEIGHT_PX), interpolation=cv2.INTER_AREA), np.uint8)
+                tile = np.asarray(
+                    cv2.resize(tile, (TILE_WIDTH_PX, TILE_HEIGHT_PX), interpolation=cv2.INTER_AREA), np.uint8
+                )
             y, x = TITLE_PX + i // columns * TILE_HEIGHT_PX, i % columns * TILE_WIDTH_PX
             canvas[y : y + TILE_HEIGHT_PX, x : x + TILE_WIDTH_PX] = tile
             finished[i] = now >= drive.end_ns
@@ -96,8 +98,8 @@ def _title_strip(canvas: Picture, drives: list[Drive], now: int, title: str) -> 
 
     canvas[:TITLE_PX] = DARK
     clock = f"{now / SECOND:5.2f} s"
+    write(canvas, clock, canvas.shape[1] - 12 - text_width(clock, 17, bold=True), 24, 17, WHITE, bold=True)
     x = canvas.shape[1] - 84
-    write(canvas, clock, x, 24, 17, WHITE, bold=True)
     answered = {message.value["model"].partition(".")[0] for drive in drives for message in drive.detections.items}
     for name in reversed([name for name in MODEL_COLOURS if name in answered]):
         x -= text_width(name, 13) + 34
@@ -117,7 +119,9 @@ def _title(runs: list[RunData]) -> str:
 
 
 def _encoder() -> tuple[Any, str]:
-    missing = [package for module, package in (("cv2", "opencv-python-headless"), ("av", "av")) if not find_spec(module)]
+    missing = [
+        package for module, package in (("cv2", "opencv-python-headless"), ("av", "av")) if not find_spec(module)
+    ]
     if missing:
         raise MissingExtra(f"a video needs {' and '.join(missing)}", hint="pip install 'skylane[world]'")
     import av

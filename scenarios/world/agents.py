@@ -21,7 +21,8 @@ STRIDE_M = 1.5
 """Two steps of a walking adult: one turn of the gait."""
 
 HEADWAY_S, STANDSTILL_M, COMFORT_MPS2, DRIVE_MPS2 = 1.3, 2.2, 2.5, 1.6
-SAME_LANE_M = 1.4
+SAME_LANE_M, IN_THE_WAY_M = 1.4, 2.3
+"""Lateral distance up to which another driver, or the ego, is in front."""
 BRAKE_LIGHT_MPS2 = -0.4
 THINK_STEPS = 10
 """Drivers reconsider every 50 ms."""
@@ -117,7 +118,7 @@ class RoadUsers:
         ]
         for s, d, speed, length in rivals:
             ahead = sign * (s - user.s_m) - 0.5 * (length + user.kind.length_m)
-            if abs(d - user.d_m) < SAME_LANE_M and sign * (s - user.s_m) > 0.0 and ahead < room:
+            if abs(d - user.d_m) < IN_THE_WAY_M and sign * (s - user.s_m) > 0.0 and ahead < room:
                 room, lead_speed = ahead, sign * speed
         return follow_accel(user.speed_mps, motion.speed_mps, room, lead_speed)
 

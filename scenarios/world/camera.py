@@ -29,7 +29,6 @@ VEHICLE, PEDESTRIAN = 2, 3
 """Classes of road users in ``Rendered.semantic``; 0 sky, 1 road, 4 building, 5 vegetation, 6 pavement, 7 pole."""
 
 PAVEMENT_Z_M = 0.12
-BACK_M, AHEAD_M = 30.0, 260.0
 SKINS = ((212, 170, 142), (196, 150, 120), (162, 112, 84), (120, 82, 60), (224, 186, 160))
 TYRE, GLASS_TINT, RIM, PLATE, HELMET = (34, 34, 37), (38, 45, 54), (168, 172, 176), (226, 228, 226), (40, 42, 46)
 HAIRS = ((52, 38, 30), (34, 30, 28), (104, 76, 50), (146, 118, 82), (120, 118, 116))
@@ -88,7 +87,7 @@ class Renderer:
 
     def __init__(self, scenario: Scenario, camera: CameraModel, *, seed: int = 0) -> None:
         self._camera, self._road = camera, scenario.road
-        start, end = scenario.scenery_s_m or (scenario.ego_s_m - BACK_M, scenario.end_s_m + AHEAD_M)
+        start, end = scenario.scenery_span()
         self._scenery = scenery(scenario.road, start, end, scenario.scenery_seed)
         self._library = self._scenery.library
         rng = np.random.default_rng([scenario.scenery_seed, seed, 5])
@@ -161,7 +160,7 @@ def _frame(camera: CameraModel, static: Scenery, users: int) -> Frame:
         shadow=np.zeros(shape, np.uint8),
         record=np.zeros((limit, 12), np.float32),
         label=np.zeros((limit, 4), np.int32),
-        vertex=np.zeros((int((ranges[:, 1] - ranges[:, 0]).max()), 6)),
+        vertex=np.zeros((int((ranges[:, 1] - ranges[:, 0]).max()), 9)),
         polygon=np.zeros((4, 2)),
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.world.kernels import allocating, kernel
+from scenarios.world.roads import frenet
 
 
 CENTRE_X, CENTRE_Y, HEADING, LENGTH, WIDTH = range(5)
@@ -92,22 +93,30 @@ def first_touched(own: NDArray[np.float64], boxes: NDArray[np.float64]) -> int:
 
 
 @allocating
-def corridor_gap(own: NDArray[np.float64], boxes: NDArray[np.float64], half_width: float, ahead_only: bool) -> float:
-    """Smallest gap from ``own`` (5,) to any of ``boxes`` (n, 5) that reaches into the strip ± ``half_width`` around its
-    axis, beside or ahead of it (``ahead_only``: beyond its front); inf when there is none within 60 m."""
+def corridor_gap(
+    own: NDArray[np.float64],
+    boxes: NDArray[np.float64],
+    table: NDArray[np.float64],
+    half_width: float,
+    ahead_only: bool,
+) -> float:
+    """Smallest gap from ``own`` (5,) to any of ``boxes`` (n, 5) that reaches into its corridor; inf when there is none.
+
+    The corridor follows the road (``Road.table``) at the lateral position of ``own``, ± ``half_width``, for 60 m,
+    from the rear of ``own`` or, with ``ahead_only``, from its front.
+    """
     mine, other = np.empty((4, 2)), np.empty((4, 2))
     write_corners(own[0], own[1], own[2], own[3], own[4], mine)
-    cos, sin, best = math.cos(own[2]), math.sin(own[2]), np.inf
-    beyond = 0.5 * own[3] if ahead_only else -0.5 * own[3]
+    own_s, own_d = frenet(table, own[0], own[1])
+    beyond, best = own_s + (0.5 * own[3] if ahead_only else -0.5 * own[3]), np.inf
     for k in range(boxes.shape[0]):
         if abs(boxes[k, 0] - own[0]) > 60.0 or abs(boxes[k, 1] - own[1]) > 60.0:
             continue
         write_corners(boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4], other)
         low, high, farthest = np.inf, -np.inf, -np.inf
         for i in range(4):
-            dx, dy = other[i, 0] - own[0], other[i, 1] - own[1]
-            low, high = min(low, dy * cos - dx * sin), max(high, dy * cos - dx * sin)
-            farthest = max(farthest, dx * cos + dy * sin)
+            s, d = frenet(table, other[i, 0], other[i, 1])
+            low, high, farthest = min(low, d - own_d), max(high, d - own_d), max(farthest, s)
         if farthest > beyond and low < half_width and high > -half_width:
             best = min(best, gap(mine, other))
     return best

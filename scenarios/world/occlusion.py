@@ -41,31 +41,25 @@ def visible_share(
     half_view: tuple[float, float],
     boxes: NDArray[np.float64],
     heights: NDArray[np.float64],
+    targets: int,
 ) -> NDArray[np.float64]:
-    """Share of each box that is neither hidden by any other box nor outside the view, (n,).
+    """Share of each of the first ``targets`` boxes that no other box hides and that lies inside the view, (targets,).
 
-    eye: (3,) camera position; half_view: tangents of the view's left and right limits; boxes: (n, 5)
-    outlines on the ground; heights: (n,). The share is over the target's silhouette: angle times slope.
+    eye: (3,) camera position; half_view: tangents of the view's left and right limits; boxes: (n, 5) outlines on the
+    ground, the later ones only hide; heights: (n,). The share is over the target's silhouette: angle times slope.
     """
-    targets = boxes.shape[0]
-    share, outlines = np.zeros(targets), np.empty((targets, 4, 2))
-    for k in range(targets):
-        write_corners(boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4], outlines[k])
+    count = boxes.shape[0]
+    share, outlines, span = np.zeros(targets), np.empty((count, 4, 2)), np.empty((count, 3))
     cos, sin = math.cos(yaw), math.sin(yaw)
+    for k in range(count):
+        write_corners(boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4], outlines[k])
+        angular_span(outlines[k], eye, cos, sin, span[k])
     for k in range(targets):
-        low, high, ahead = np.inf, -np.inf, True
-        for i in range(4):
-            dx, dy = outlines[k, i, 0] - eye[0], outlines[k, i, 1] - eye[1]
-            forward, left = dx * cos + dy * sin, dy * cos - dx * sin
-            if forward < 0.3:
-                ahead = False
-                break
-            low, high = min(low, left / forward), max(high, left / forward)
-        if not ahead:
+        if span[k, 2] < 0.5:
             continue
         total, seen = 0.0, 0.0
         for ray in range(RAYS):
-            tangent = low + (high - low) * (ray + 0.5) / RAYS
+            tangent = span[k, 0] + (span[k, 1] - span[k, 0]) * (ray + 0.5) / RAYS
             norm = math.sqrt(1.0 + tangent * tangent)
             dx, dy = (cos - tangent * sin) / norm, (sin + tangent * cos) / norm
             mine = ray_to_box(eye[0], eye[1], dx, dy, outlines[k])
@@ -76,8 +70,8 @@ def visible_share(
             if tangent > half_view[0] or tangent < -half_view[1]:
                 continue
             hidden = bottom
-            for j in range(outlines.shape[0]):
-                if j != k:
+            for j in range(count):
+                if j != k and span[j, 0] <= tangent <= span[j, 1]:
                     other = ray_to_box(eye[0], eye[1], dx, dy, outlines[j])
                     if other < mine:
                         hidden = max(hidden, (heights[j] - eye[2]) / other)
@@ -85,3 +79,24 @@ def visible_share(
         if total > 0.0:
             share[k] = seen / total
     return share
+
+
+@kernel
+def angular_span(outline: NDArray[np.float64], eye: NDArray[np.float64], cos: float, sin: float, out: NDArray[np.float64]) -> None:
+    """Lowest and highest tangent (left over forward) of an outline and whether all of it is ahead (1) or not (0).
+
+    An outline that reaches behind the eye has no bounds and an all-behind one an empty span.
+    """
+    out[0], out[1], out[2] = np.inf, -np.inf, 1.0
+    behind = 0
+    for i in range(4):
+        dx, dy = outline[i, 0] - eye[0], outline[i, 1] - eye[1]
+        forward, left = dx * cos + dy * sin, dy * cos - dx * sin
+        if forward < 0.3:
+            behind += 1
+        else:
+            out[0], out[1] = min(out[0], left / forward), max(out[1], left / forward)
+    if behind > 0:
+        out[2] = 0.0
+        if behind < 4:
+            out[0], out[1] = -np.inf, np.inf

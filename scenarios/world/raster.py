@@ -17,6 +17,9 @@ NEAR_M = 0.25
 OWNER, MATERIAL, SLOT, TAG = range(4)
 """Columns of ``Frame.label``; the tag is instance + 65536 · class."""
 
+COLUMN, ROW, INVERSE = 6, 7, 8
+"""Columns of ``Frame.vertex`` behind camera coordinates and light."""
+
 
 class Library(NamedTuple):
     """All meshes in one set of arrays. ranges: (meshes, 6) of vertex, triangle and caster row begins and ends."""
@@ -55,7 +58,7 @@ class View(NamedTuple):
 
 class Frame(NamedTuple):
     """Buffers of one picture size. record: (n, 12) light planes (sun, sky, mirror) and colour of each drawn triangle;
-    label: (n, 4) integers; vertex: scratch rows of camera coordinates and light; polygon: scratch corners."""
+    label: (n, 4) integers; vertex: scratch, see ``pose_vertices``; polygon: scratch corners."""
 
     inverse_depth: Array
     triangle: Array
@@ -138,9 +141,10 @@ def mirrored(nx: float, ny: float, nz: float, ex: float, ey: float, ez: float, s
 
 @kernel
 def pose_vertices(library: Library, mesh: int, pose: Array, shaded: bool, share: float, view: View, sun: Array, out: Array) -> None:
-    """Rows of ``out``: camera coordinates (3), then sun, sky and mirrored light of each vertex of a mesh."""
+    """Rows of ``out``: camera coordinates (3), sun, sky and mirrored light of each vertex of a mesh, its place in the
+    picture and its inverse depth."""
     cos, sin, scale = math.cos(pose[3]), math.sin(pose[3]), pose[4]
-    turn, eye = view.turn, view.eye
+    turn, eye, lens = view.turn, view.eye, view.lens
     first = library.ranges[mesh, 0]
     for i in range(first, library.ranges[mesh, 1]):
         vx, vy, vz = library.vertices[i, 0] * scale, library.vertices[i, 1] * scale, library.vertices[i, 2] * scale
@@ -149,6 +153,10 @@ def pose_vertices(library: Library, mesh: int, pose: Array, shaded: bool, share:
         out[k, 0] = turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] * z
         out[k, 1] = turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] * z
         out[k, 2] = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] * z
+        inverse = 1.0 / out[k, 2] if out[k, 2] > NEAR_M else 0.0
+        out[k, COLUMN] = lens[0] * out[k, 0] * inverse + lens[2]
+        out[k, ROW] = lens[1] * out[k, 1] * inverse + lens[3]
+        out[k, INVERSE] = inverse
         nx = cos * library.normals[i, 0] - sin * library.normals[i, 1]
         ny = sin * library.normals[i, 0] + cos * library.normals[i, 1]
         nz = library.normals[i, 2]
@@ -161,17 +169,14 @@ def pose_vertices(library: Library, mesh: int, pose: Array, shaded: bool, share:
 
 
 @kernel
-def clip_near(vertex: Array, p: int, q: int, r: int, lens: Array, polygon: Array) -> int:
+def clip_near(vertex: Array, rows: tuple[int, int, int], lens: Array, polygon: Array) -> int:
     """Project a triangle (rows of ``vertex``), cut at the near plane, into ``polygon``; returns its corner count."""
     count = 0
     for k in range(3):
-        a = p if k == 0 else (q if k == 1 else r)
-        b = q if k == 0 else (r if k == 1 else p)
+        a, b = rows[k], rows[k + 1 if k < 2 else 0]
         near_a, near_b = vertex[a, 2] > NEAR_M, vertex[b, 2] > NEAR_M
         if near_a:
-            inverse = 1.0 / vertex[a, 2]
-            polygon[count, 0] = lens[0] * vertex[a, 0] * inverse + lens[2]
-            polygon[count, 1] = lens[1] * vertex[a, 1] * inverse + lens[3]
+            polygon[count, 0], polygon[count, 1] = vertex[a, COLUMN], vertex[a, ROW]
             count += 1
         if near_a != near_b:
             share = (NEAR_M - vertex[a, 2]) / (vertex[b, 2] - vertex[a, 2])
@@ -195,8 +200,9 @@ def in_view(pose: Array, radius: float, view: View, width: int) -> bool:
 
 
 @kernel
-def draw_triangle(vertex: Array, p: int, q: int, r: int, mirror: bool, view: View, frame: Frame, drawn: int) -> bool:
-    """Cull, clip and fill one triangle and write its light planes to record ``drawn``; False when nothing was drawn."""
+def draw_clipped(vertex: Array, rows: tuple[int, int, int], mirror: bool, view: View, frame: Frame, drawn: int) -> bool:
+    """A triangle that reaches behind the near plane: like ``draw_triangle``, by way of camera coordinates."""
+    p, q, r = rows
     px, py, pz = vertex[p, 0], vertex[p, 1], vertex[p, 2]
     qx, qy, qz = vertex[q, 0], vertex[q, 1], vertex[q, 2]
     rx, ry, rz = vertex[r, 0], vertex[r, 1], vertex[r, 2]
@@ -206,10 +212,9 @@ def draw_triangle(vertex: Array, p: int, q: int, r: int, mirror: bool, view: Vie
         return False
     bx, by, bz = ry * pz - rz * py, rz * px - rx * pz, rx * py - ry * px
     cx, cy, cz = py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
-    count = clip_near(vertex, p, q, r, view.lens, frame.polygon)
+    count = clip_near(vertex, rows, view.lens, frame.polygon)
     # A quantity that is linear in space, divided by depth, is affine in the picture: weights are its corner values.
-    across, down = 1.0 / (determinant * view.lens[0]), 1.0 / (determinant * view.lens[1])
-    whole = 1.0 / determinant
+    across, down, whole = 1.0 / (determinant * view.lens[0]), 1.0 / (determinant * view.lens[1]), 1.0 / determinant
     a, b = (ax + bx + cx) * across, (ay + by + cy) * down
     c = (az + bz + cz) * whole - a * view.lens[2] - b * view.lens[3]
     if not fill(frame.polygon, count, a, b, c, drawn, frame.inverse_depth, frame.triangle):
@@ -219,6 +224,78 @@ def draw_triangle(vertex: Array, p: int, q: int, r: int, mirror: bool, view: Vie
         a, b = (wp * ax + wq * bx + wr * cx) * across, (wp * ay + wq * by + wr * cy) * down
         frame.record[drawn, 3 * k], frame.record[drawn, 3 * k + 1] = a, b
         frame.record[drawn, 3 * k + 2] = (wp * az + wq * bz + wr * cz) * whole - a * view.lens[2] - b * view.lens[3]
+    return True
+
+
+@kernel
+def fill_triangle(vertex: Array, p: int, q: int, r: int, a: float, b: float, c: float, frame: Frame, drawn: int) -> None:
+    """Fill a triangle of projected vertices; edges run top to bottom so that neighbours agree on every pixel."""
+    if vertex[q, ROW] < vertex[p, ROW]:
+        p, q = q, p
+    if vertex[r, ROW] < vertex[q, ROW]:
+        q, r = r, q
+        if vertex[q, ROW] < vertex[p, ROW]:
+            p, q = q, p
+    x0, y0, x1, y1, x2, y2 = (
+        vertex[p, COLUMN], vertex[p, ROW], vertex[q, COLUMN], vertex[q, ROW], vertex[r, COLUMN], vertex[r, ROW],
+    )  # fmt: skip
+    height, width = frame.inverse_depth.shape
+    first, end = bounds(y0, y2, height)
+    if first >= end:
+        return
+    whole = (x2 - x0) / (y2 - y0)
+    upper = (x1 - x0) / (y1 - y0) if y1 > y0 else 0.0
+    lower = (x2 - x1) / (y2 - y1) if y2 > y1 else 0.0
+    for y in range(first, end):
+        yc = y + 0.5
+        low = x0 + (yc - y0) * whole
+        high = x0 + (yc - y0) * upper if yc < y1 else x1 + (yc - y1) * lower
+        if low > high:
+            low, high = high, low
+        begin, stop = bounds(low, high, width)
+        base, rise = np.float32(b * yc + c + 0.5 * a), np.float32(a)
+        for x in range(begin, stop):
+            value = base + rise * np.float32(x)
+            if value > frame.inverse_depth[y, x]:
+                frame.inverse_depth[y, x] = value
+                frame.triangle[y, x] = drawn
+
+
+@kernel
+def faces(vertex: Array, p: int, q: int, r: int, width: int, height: int) -> bool:
+    """Whether a triangle may be seen: it faces the eye and covers a pixel's centre, or it reaches behind the near plane."""
+    if vertex[p, 2] <= NEAR_M or vertex[q, 2] <= NEAR_M or vertex[r, 2] <= NEAR_M:
+        return vertex[p, 2] > NEAR_M or vertex[q, 2] > NEAR_M or vertex[r, 2] > NEAR_M
+    x0, y0, x1, y1 = vertex[p, COLUMN], vertex[p, ROW], vertex[q, COLUMN], vertex[q, ROW]
+    x2, y2 = vertex[r, COLUMN], vertex[r, ROW]
+    if (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0) > -1e-9:
+        return False
+    begin, stop = bounds(min(x0, x1, x2), max(x0, x1, x2), width)
+    first, end = bounds(min(y0, y1, y2), max(y0, y1, y2), height)
+    return begin < stop and first < end
+
+
+@kernel
+def draw_triangle(vertex: Array, rows: tuple[int, int, int], mirror: bool, view: View, frame: Frame, drawn: int) -> bool:
+    """Fill one triangle that ``faces`` the eye and write its light planes to record ``drawn``; False if nothing is drawn."""
+    p, q, r = rows
+    if vertex[p, 2] <= NEAR_M or vertex[q, 2] <= NEAR_M or vertex[r, 2] <= NEAR_M:
+        return draw_clipped(vertex, rows, mirror, view, frame, drawn)
+    x0, y0 = vertex[p, COLUMN], vertex[p, ROW]
+    ux, uy, vx, vy = vertex[q, COLUMN] - x0, vertex[q, ROW] - y0, vertex[r, COLUMN] - x0, vertex[r, ROW] - y0
+    area = ux * vy - uy * vx
+    whole = 1.0 / area
+    w0, w1, w2 = vertex[p, INVERSE], vertex[q, INVERSE], vertex[r, INVERSE]
+    a = ((w1 - w0) * vy - (w2 - w0) * uy) * whole
+    b = ((w2 - w0) * ux - (w1 - w0) * vx) * whole
+    fill_triangle(vertex, p, q, r, a, b, w0 - a * x0 - b * y0, frame, drawn)
+    # A quantity that is linear in space, divided by depth, is affine in the picture.
+    for k in range(3 if mirror else 2):
+        q0, q1, q2 = w0 * vertex[p, 3 + k], w1 * vertex[q, 3 + k], w2 * vertex[r, 3 + k]
+        a = ((q1 - q0) * vy - (q2 - q0) * uy) * whole
+        b = ((q2 - q0) * ux - (q1 - q0) * vx) * whole
+        frame.record[drawn, 3 * k], frame.record[drawn, 3 * k + 1] = a, b
+        frame.record[drawn, 3 * k + 2] = q0 - a * x0 - b * y0
     return True
 
 
@@ -241,11 +318,14 @@ def draw_object(library: Library, objects: Objects, o: int, view: View, sun: Arr
     first = library.ranges[mesh, 0]
     cos, sin = math.cos(pose[3]), math.sin(pose[3])
     dx, dy = pose[0] - view.eye[0], pose[1] - view.eye[1]
+    height, width = frame.triangle.shape
     for t in range(library.ranges[mesh, 2], library.ranges[mesh, 3]):
         p, q, r = library.triangles[t, 0] - first, library.triangles[t, 1] - first, library.triangles[t, 2] - first
+        if not faces(frame.vertex, p, q, r, width, height) or drawn >= frame.label.shape[0]:
+            continue
         material, slot = library.materials[t], library.slots[t]
         mirror = material == PAINT or material == GLASS
-        if drawn >= frame.label.shape[0] or not draw_triangle(frame.vertex, p, q, r, mirror, view, frame, drawn):
+        if not draw_triangle(frame.vertex, (p, q, r), mirror, view, frame, drawn):
             continue
         if material == FACADE:
             # The wall's distance from the eye, for the footprint of its pixels.

@@ -20,6 +20,7 @@ from scenarios.world.collision import corridor_gap, first_touched
 from scenarios.world.dynamics import ACCEL, SPEED, STEP_S, EgoDynamics, X, Y
 from scenarios.world.occlusion import visible_share
 from scenarios.world.projection import clipped, eye_pose, lens_of, picture_boxes, rotation
+from scenarios.world.scenery import house_boxes, houses
 
 if TYPE_CHECKING:
     from scenarios.world.camera import Rendered, Renderer
@@ -87,6 +88,8 @@ class World:
         self._distance = self._max_decel = self._impact = self._standing = 0.0
         self._min_gap, self._hit = math.inf, ""
         self._renderer: Renderer | None = None
+        start, end = scenario.scenery_span()
+        self._houses = house_boxes(houses(scenario.road, start_s_m=start, end_s_m=end, seed=scenario.scenery_seed))
         self._judge()
 
     @property
@@ -135,7 +138,8 @@ class World:
         eye, yaw = eye_pose(ego, camera)
         heights = np.array([user.height_m for user in users.items])
         half_view = (camera.cx_px / camera.fx_px, (camera.width_px - camera.cx_px) / camera.fx_px)
-        share = visible_share(eye, yaw, half_view, users.boxes, heights)
+        every = np.concatenate([users.boxes, self._houses[0]]), np.concatenate([heights, self._houses[1]])
+        share = visible_share(eye, yaw, half_view, *every, len(heights))
         boxes = picture_boxes(eye, rotation(yaw, camera.pitch_rad), lens_of(camera), users.boxes, heights)
         return tuple(
             _truth(user, clipped(box, camera), float(box[4]), float(seen))
@@ -212,7 +216,8 @@ class World:
 
     def _corridor_gap(self, *, ahead_only: bool) -> float:
         half_width = 0.5 * self.size.width_m + CORRIDOR_MARGIN_M
-        return float(corridor_gap(self._outline(), self._users.boxes, half_width, ahead_only))
+        table = self.scenario.road.table()
+        return float(corridor_gap(self._outline(), self._users.boxes, table, half_width, ahead_only))
 
     def _progress(self) -> float:
         scenario, ego = self.scenario, self._dynamics.state

@@ -101,6 +101,13 @@ MUTANTS = (
         (MISSED_STATE + "the_local_state_goes_on_beside_a_remote_winner[virtual]",),
     ),
     Mutant(
+        "the local candidate is not stopped at the deadline when a remote one has won",
+        "race.py",
+        'actions.append(Cancel(candidate.name, "deadline"))',
+        "pass",
+        (RACE + "test_the_local_one_beside_a_remote_winner_is_stopped_at_the_deadline_as_without_a_cloud",),
+    ),
+    Mutant(
         "the last value at the own deadline is thrown away",
         "race.py",
         "_DONE if candidate.state == _USABLE else _OUT",

@@ -19,6 +19,7 @@ from operators.models.errors import ModelFileError
 from operators.models.examples import Example
 from operators.models.loading import load_network, save_weights
 from operators.models.network import CentreNet, folded_network
+from operators.models.optimizer import orthogonal
 
 TINY = Architecture(input_width_px=64, input_height_px=64, channels=(4, 4, 4, 4, 4), blocks=(0, 0, 0, 0))
 
@@ -203,6 +204,14 @@ def test_training_resumed_from_a_checkpoint_ends_with_the_same_weights(tmp_path:
     second.run()
     for name, value in straight.average.items():
         torch.testing.assert_close(second.average[name], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (8, 3), (6, 6)])
+def test_the_optimizer_takes_steps_of_equal_size_in_all_directions(shape: tuple[int, int]) -> None:
+    steep = torch.from_numpy(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+    steep[0] *= 100.0
+    sizes = torch.linalg.svdvals(orthogonal(steep)) / max(1.0, shape[0] / shape[1]) ** 0.5
+    assert sizes[:2].min() > 0.6 and sizes.max() < 1.3
 
 
 def test_a_larger_network_starts_with_the_answers_of_the_smaller_one(tmp_path: Path) -> None:

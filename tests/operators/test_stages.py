@@ -215,8 +215,8 @@ def test_the_gate_without_an_ego_state_stops_the_car() -> None:
 
 
 def test_the_gate_brakes_on_its_own_when_commands_stop_coming() -> None:
-    commands = [(k * ms(20), ControlCommand(throttle=0.1, brake=0.0, steer_rad=0.0)) for k in (0, 1, 2, 20)]
-    egos = [(k * ms(20), ego()) for k in range(21)]
+    commands = [(k * ms(20), ControlCommand(throttle=0.1, brake=0.0, steer_rad=0.0)) for k in (1, 21)]
+    egos = [(k * ms(20), ego()) for k in range(22)]
     driven = drive(CommandGate(), {"command": commands, "ego": egos}, frequency=ms(40))
     between = [a.value for a in driven.answers if ms(100) < a.at < ms(400)]
     assert len(between) > 3

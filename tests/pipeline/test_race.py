@@ -93,7 +93,6 @@ def test_cancels_exactly_what_still_runs_and_may_not_go_on(schedule: RaceSchedul
     if schedule.withdraw is None:
         # Beside a remote winner the local one is stopped at the deadline, as it would be without a cloud.
         assert set(cancelled) - set(at_fence) <= (local if remote_won and schedule.abort else set())
-        assert set(at_fence) & goes_on == set() or schedule.deadline == expected.fence_time
         for act in played.of(Cancel):
             if act.time != expected.fence_time and act.action.why != "own deadline":
                 assert act.time == schedule.deadline
@@ -348,6 +347,14 @@ def test_the_local_one_beside_a_remote_winner_is_stopped_at_the_deadline_as_with
         r.done("cloud", "c", 3)
         assert list(r.expire(10)) == stopped
         assert (CommitState("local") in r.done("local", "l", 12)) is not abort
+
+
+def test_the_local_one_is_stopped_when_the_deadline_itself_commits_a_remote_winner() -> None:
+    r = race(Candidate("local", 0), Candidate("edge", 1, remote=True), Candidate("cloud", 2, remote=True))
+    assert list(r.done("edge", "e", 3)) == []
+    actions = r.expire(10)
+    assert commit_of(actions).winner == "edge"
+    assert Cancel("local", "deadline") in actions
 
 
 def test_a_waiting_candidate_that_ranks_higher_is_waited_for() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.world.collision import corners, corridor_gap, first_touched, gap, overlap
+from scenarios.world.roads import Road, Segment
 
 boxes = st.tuples(
     st.floats(-6.0, 6.0), st.floats(-6.0, 6.0), st.floats(-math.pi, math.pi), st.floats(0.5, 8.0), st.floats(0.4, 3.0)
@@ -55,9 +56,18 @@ def test_the_first_touched_box_is_named_by_its_row() -> None:
 
 
 def test_only_what_reaches_into_the_corridor_counts_for_its_gap() -> None:
-    own = np.array([0.0, 0.0, 0.0, 4.0, 2.0])
+    own, straight = np.array([0.0, 0.0, 0.0, 4.0, 2.0]), Road().table()
     ahead, beside, behind = [12.0, 0.0, 0.0, 4.0, 2.0], [5.0, 3.0, 0.0, 4.0, 2.0], [-9.0, 0.0, 0.0, 4.0, 2.0]
-    assert corridor_gap(own, np.array([ahead, beside, behind]), 1.3, False) == pytest.approx(8.0)
-    assert corridor_gap(own, np.array([beside, behind]), 1.3, False) == math.inf
-    assert corridor_gap(own, np.array([[0.0, 2.2, 0.0, 4.0, 2.0]]), 1.3, True) == math.inf
-    assert corridor_gap(own, np.array([[0.0, 2.2, 0.0, 4.0, 2.0]]), 1.3, False) == pytest.approx(0.2)
+    overlapping = np.array([[0.0, 2.2, 0.0, 4.0, 2.0]])
+    assert corridor_gap(own, np.array([ahead, beside, behind]), straight, 1.3, False) == pytest.approx(8.0)
+    assert corridor_gap(own, np.array([beside, behind]), straight, 1.3, False) == math.inf
+    assert corridor_gap(own, overlapping, straight, 1.3, True) == math.inf
+    assert corridor_gap(own, overlapping, straight, 1.3, False) == pytest.approx(0.2)
+
+
+def test_the_corridor_follows_the_bend_of_the_road() -> None:
+    road = Road(segments=(Segment(60.0, 1.0 / 40.0),))
+    own = np.array([0.0, -1.75, 0.0, 4.0, 2.0])
+    in_lane, straight_on = (*road.pose(25.0, -1.75), 4.0, 2.0), (25.0, -1.75, 0.0, 4.0, 2.0)
+    assert corridor_gap(own, np.array([straight_on]), road.table(), 1.3, True) == math.inf
+    assert 15.0 < corridor_gap(own, np.array([in_lane]), road.table(), 1.3, True) < 25.0

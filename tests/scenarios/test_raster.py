@@ -94,8 +94,8 @@ def test_visible_pixels_fill_the_box_that_the_truth_predicts(kind: str) -> None:
     found = picture_boxes(eye, rotation(yaw, 0.0), lens_of(CAMERA), users.boxes, heights)[0]
     box = clipped(found, CAMERA)
     assert box is not None
-    # The 3-D box encloses the mesh; its far corners stick out a little.
-    assert columns.min() >= box.x0_px - 1.5 and columns.max() + 1 <= box.x1_px + 1.5
+    # The 3-D box encloses the mesh, but for the mirrors.
+    assert columns.min() >= box.x0_px - 3.0 and columns.max() + 1 <= box.x1_px + 3.0
     assert rows.min() >= box.y0_px - 1.5 and rows.max() + 1 <= box.y1_px + 1.5
     assert rows.max() + 1 - rows.min() > 0.8 * (box.y1_px - box.y0_px)
     assert columns.max() + 1 - columns.min() > 0.55 * (box.x1_px - box.x0_px)
