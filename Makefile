@@ -48,7 +48,7 @@ test: lint types layers ## what CI runs (10 min): the above and every test
 	@$(BIN)/pytest -q -n $(JOBS)
 
 nightly: lint types layers ## the same with many more examples per property (hours)
-	@$(BIN)/pytest -q -n $(JOBS) --hypothesis-profile=nightly --timeout=3600
+	@SKYLANE_EXAMPLES=100000 $(BIN)/pytest -q -n $(JOBS) --hypothesis-profile=nightly --timeout=7200
 
 update-goldens: $(READY) ## write the launch files' output hashes anew; look at the diff before you commit it
 	@$(BIN)/pytest -q -p no:randomly tests/goldens --update-goldens

@@ -43,7 +43,10 @@ def exact() -> Join:
 
 
 def latest(*, max_age: Duration | None = None) -> Join:
-    """The newest message at or before t that has arrived, not older than ``max_age``; never waits for a newer one."""
+    """The newest message at or before t that has arrived, not older than ``max_age``; never waits for a newer one.
+
+    A required input without any such message waits for one until its stream has passed t; then t is dropped as stale.
+    """
     if max_age is not None and max_age <= 0:
         raise InvalidGraph(f"latest(max_age={max_age}) must be positive", hint="for the same timestamp use exact()")
     return Join(JoinKind.LATEST, max_age)

@@ -205,7 +205,7 @@ class Race:
                     actions += self._stop_at_own_deadline(candidate)
             actions += self._settle(now)
             if self.committed is not None:
-                return actions
+                return [*actions, *self._stop_beside()] if self.policy is MissPolicy.ABORT else actions
         actions += self._miss(now, "deadline")
         return actions
 

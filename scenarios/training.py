@@ -55,7 +55,7 @@ def train(
         raise UsageError(f"seed {seed} is held out for evaluation", where="seed", hint="train on any other seed")
     plan = training.Plan(
         architecture=_architecture(size),
-        steps=max(1, round(minutes * STEPS_PER_MINUTE[size])),
+        steps=_steps(size, minutes),
         seed=seed,
         crop_px=CROPS_PX[size],
         whole_batch=4 if size == "small" else 2,
@@ -64,7 +64,7 @@ def train(
     torch.use_deterministic_algorithms(True)
     cache = out / "cache"
     run = training.Training(plan, rendered(seed, pictures, cache, report))
-    checkpoint = cache / f"{size}-{seed}-{pictures}-{plan.steps}.checkpoint"
+    checkpoint = checkpoint_file(size, pictures=pictures, minutes=minutes, seed=seed, out=out)
     if checkpoint.exists():
         run.resume(checkpoint)
         report(f"{size}: goes on at step {run.step} of {plan.steps}")
@@ -86,6 +86,7 @@ def train(
         held_out_pictures=0,
         held_out_seed=HELD_OUT_SEED,
         data=DATA,
+        start=start.name.split("-")[0] if start else "",
         torch=str(torch.__version__),
     )
     nothing = evaluation.judged([], [], plan.architecture.labels)
@@ -102,6 +103,30 @@ def train(
     )
     cards.write_card(card, out)
     return weights
+
+
+def train_family(
+    *,
+    pictures: int,
+    minutes: dict[str, float],
+    seed: int,
+    out: Path,
+    report: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Trains every size, each but the first from the next smaller one; ``minutes`` by size. See ``train``."""
+    start: Path | None = None
+    for size in cards.SIZES:
+        train(size, pictures=pictures, minutes=minutes[size], seed=seed, out=out, start=start, report=report)
+        start = checkpoint_file(size, pictures=pictures, minutes=minutes[size], seed=seed, out=out)
+
+
+def checkpoint_file(size: str, *, pictures: int, minutes: float, seed: int, out: Path) -> Path:
+    """Where such a training keeps its state."""
+    return out / "cache" / f"{size}-{seed}-{pictures}-{_steps(size, minutes)}.checkpoint"
+
+
+def _steps(size: str, minutes: float) -> int:
+    return max(1, round(minutes * STEPS_PER_MINUTE[size]))
 
 
 def evaluate(

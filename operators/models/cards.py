@@ -79,6 +79,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     held_out_pictures: int
     held_out_seed: int
     data: str
+    start: str = ""
+    """The checkpoint whose weights it began with; empty: random ones."""
     torch: str
 
 
@@ -201,13 +203,14 @@ def _provenance(cards: list[ModelCard]) -> list[str]:
     lines = [
         "## Training",
         "",
-        "| model | pictures | steps × batch | seed | held out | torch |",
-        "|---|---|---|---|---|---|",
+        "| model | pictures | steps × batch | starts from | seed | held out | torch |",
+        "|---|---|---|---|---|---|---|",
     ]
     for card in cards:
         recipe = card.recipe
         lines.append(
-            f"| {card.name} | {recipe.pictures} | {recipe.steps} × {recipe.batch} | {recipe.seed} "
+            f"| {card.name} | {recipe.pictures} | {recipe.steps} × {recipe.batch} "
+            f"| {recipe.start or 'random'} | {recipe.seed} "
             f"| {recipe.held_out_pictures} pictures of seed {recipe.held_out_seed} | {recipe.torch} |"
         )
     data = sorted({card.recipe.data for card in cards})
@@ -215,8 +218,9 @@ def _provenance(cards: list[ModelCard]) -> list[str]:
     return [
         *lines,
         "",
-        "Orthogonalised momentum with a cosine schedule and a moving average of the weights; crops, flips, scale, brightness, colour and "
-        "noise are varied. Loss: penalty-reduced focal loss on the centres, L1 and generalised-IoU loss on the boxes.",
+        "Orthogonalised momentum with a cosine schedule and a moving average of the weights; crops, flips, scale, "
+        "brightness, colour and noise are varied. Loss: penalty-reduced focal loss on the centres, L1 and "
+        "generalised-IoU loss on the boxes. A network that starts from a smaller one begins with its answers.",
         "",
         f"Data: {' '.join(data)}",
         "",

@@ -1,6 +1,6 @@
 """The optimizer of the detectors: orthogonalised momentum for convolutions, RMS-scaled momentum for everything else.
 
-On these small networks it reaches in 300 steps what AdamW needs about 1000 for, at a tenth more time per step.
+On these small networks it needs about a third of AdamW's steps for the same loss, at a tenth more time per step.
 """
 
 from __future__ import annotations
@@ -57,4 +57,5 @@ def orthogonal(matrix: Tensor) -> Tensor:
     for _ in range(_ITERATIONS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if rows > columns else x) * max(1.0, rows / columns) ** 0.5
+    result: Tensor = (x.T if rows > columns else x) * max(1.0, rows / columns) ** 0.5
+    return result

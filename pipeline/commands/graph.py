@@ -5,17 +5,50 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from pipeline import drawing
 from pipeline.building import build
 from pipeline.errors import SkylaneError, UsageError
 from pipeline.graph import Graph
 from pipeline.launchfile import resolve
+from pipeline.ports import Output
+from pipeline.report import drawing
 from pipeline.suggestions import suggest
+from pipeline.timestamps import format_duration
+
+
+def plain(graph: Graph) -> dict[str, Any]:
+    """Operators, edges, deadlines and candidates as plain values."""
+    return {
+        "name": graph.name,
+        "execution": graph.execution.value,
+        "operators": {
+            name: {
+                "type": type(operator).__name__,
+                "inputs": {port.name: port.type_.__name__ for port in operator.inputs()},
+                "outputs": {port.name: port.type_.__name__ for port in operator.outputs()},
+                "candidates": [spec.name for spec in graph.candidates.get(name, [])],
+            }
+            for name, operator in graph.operators.items()
+        },
+        "edges": [
+            {"from": str(edge.source), "to": str(edge.target), "feedback": edge.feedback} for edge in graph.edges
+        ],
+        "deadlines": [
+            {
+                "name": spec.name,
+                "on": spec.output,
+                "since": spec.since,
+                "within": str(spec.within) if isinstance(spec.within, Output) else format_duration(spec.within),
+                "every": spec.every,
+            }
+            for spec in graph.deadlines
+        ],
+    }
 
 
 def _as_json(graph: Graph) -> str:
-    return json.dumps(drawing.plain(graph), indent=2) + "\n"
+    return json.dumps(plain(graph), indent=2) + "\n"
 
 
 FORMATS = {"svg": drawing.svg, "mermaid": drawing.mermaid, "json": _as_json}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.building import build
-from pipeline.drawing import svg
 from pipeline.errors import RecordingFailed, SkylaneError
 from pipeline.launchfile import resolve
 from pipeline.registry import PANELS, find, installed
+from pipeline.report.drawing import svg
 from pipeline.report.page import page
 from pipeline.report.panels import Panel, RunData, load_runs
 from pipeline.report.perfetto import write_trace

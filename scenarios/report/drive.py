@@ -22,13 +22,15 @@ from pipeline.runlog import LoggedMessage, RunLog
 Floats = NDArray[np.float64]
 
 SECOND = 1_000_000_000
-MISS_SHOWN_NS = 250_000_000
+MISS_SHOWN_NS = 200_000_000
 """How long a miss stays on the screen."""
 SIDE_MARGIN_M = 0.3
 HORIZON_S = 1.5
 """Somebody is in the way who is in the ego's corridor now or, as predicted, within this time."""
 SIGHT_M = 60.0
 STANDING_MPS = 0.05
+MEASURE_TOLERANCE_M = 1.0
+"""By how much the car's own idea of a gap may differ from the truth and still be of the same standstill."""
 _SIZE = EgoSize()
 FRONT_M = _SIZE.length_m - _SIZE.rear_overhang_m
 NAMES = {"pedestrian": "person", "vehicle": "vehicle"}
@@ -149,6 +151,12 @@ class Drive:
                 best = Gap(distance, who)
         return best
 
+    def standing_gap_m(self, gap: Gap) -> float:
+        """Free distance at a standstill: the world's own measure, where it can only be of this standstill."""
+        measured = self.outcome.get("min_gap_m")
+        near = isinstance(measured, float) and abs(measured - gap.distance_m) < MEASURE_TOLERANCE_M
+        return measured if measured is not None and near else gap.distance_m
+
     def response(self, now_ns: int) -> tuple[int | None, int | None]:
         """(time used, budget) of the answer in the making; None where there is none."""
         coming = self.trajectories.next(now_ns) or self.trajectories.newest(now_ns)
@@ -169,8 +177,8 @@ class Drive:
 def read_drive(run: RunData) -> Drive | None:
     """The drive in a run's log; None for a run of a graph without a car."""
     log = run.log
-    ego = _stream(log, "/ego/state", "state", "speed_mps")
-    commands = _stream(log, "/gate/command_out", "command_out", "brake")
+    ego = _stream(log, "/ego/state", "state", "x_m y_m yaw_rad speed_mps")
+    commands = _stream(log, "/gate/command_out", "command_out", "throttle brake")
     if not ego.items or not commands.items:
         return None
     egos = [msgspec.convert(item.value, EgoState) for item in ego.items]
@@ -178,7 +186,7 @@ def read_drive(run: RunData) -> Drive | None:
     places = np.array([(state.x_m, state.y_m) for state in egos])
     road = route.to_road_many(places) if route is not None else places
     plans, planner = (
-        _stream(log, "/plan/trajectory", "trajectory", "time_s"),
+        _stream(log, "/plan/trajectory", "trajectory", "time_s x_m y_m yaw_rad speed_mps"),
         _topic(log, "/plan/trajectory", "trajectory"),
     )
     frames = _topic(log, "/camera/frame", "frame")
@@ -194,8 +202,8 @@ def read_drive(run: RunData) -> Drive | None:
         ego_at=ego.at,
         ego_s_m=road[:, 0],
         ego_d_m=road[:, 1],
-        detections=_stream(log, "/detect/detections", "detections", "items"),
-        tracks=_stream(log, "/track/tracks", "tracks", "items"),
+        detections=_stream(log, "/detect/detections", "detections", "items model", "label box"),
+        tracks=_stream(log, "/track/tracks", "tracks", "items", "track_id hits box"),
         trajectories=plans,
         commands=commands,
         beliefs=[row for _, row in beliefs],
@@ -211,13 +219,21 @@ def _topic(log: RunLog, usual: str, port: str) -> str:
     return usual if usual in topics else next((name for name in topics if name.endswith("/" + port)), usual)
 
 
-def _stream(log: RunLog, usual: str, port: str, has: str) -> Stream:
-    items = list(log.messages(_topic(log, usual, port)))
-    return Stream(items if items and isinstance(items[0].value, dict) and has in items[0].value else [])
+def _stream(log: RunLog, usual: str, port: str, keys: str, of_items: str = "") -> Stream:
+    """The stream's values; none where a port of that name carries something else than a car's."""
+    found = list(log.messages(_topic(log, usual, port)))
+    values = [message.value for message in found]
+    items = [item for value in values if isinstance(value, dict) and of_items for item in value.get("items", ())[:1]]
+    fits = all(_has(value, keys) for value in values[:1]) and all(_has(item, of_items) for item in items[:1])
+    return Stream(found if fits else [])
+
+
+def _has(value: Any, keys: str) -> bool:
+    return isinstance(value, dict) and set(keys.split()) <= set(value)
 
 
 def _route(log: RunLog) -> ReferenceLine | None:
-    found = _stream(log, "/route/route", "route", "speed_limit_mps").items
+    found = _stream(log, "/route/route", "route", "x_m y_m").items
     try:
         return ReferenceLine.through(np.array(found[0].value["x_m"]), np.array(found[0].value["y_m"]))
     except (IndexError, KeyError, TypeError, ValueError, InvalidRoute):  # none, or too long to stand in the log
@@ -227,12 +243,14 @@ def _route(log: RunLog) -> ReferenceLine | None:
 def _beliefs(log: RunLog, route: ReferenceLine | None) -> list[tuple[int, Beliefs]]:
     """(commit, who) from predictions; where nobody predicts, from obstacles."""
     rows = []
-    for m in _stream(log, "/predict/predictions", "predictions", "step_s").items:
+    for m in _stream(log, "/predict/predictions", "predictions", "items step_s", "obstacle path_m").items:
         steps = max(1, round(HORIZON_S / m.value["step_s"]))
         items = tuple(_believed(p["obstacle"], p["path_m"], steps, route) for p in m.value["items"])
         rows.append((m.at, Beliefs(m.origin, items)))
     if not rows:
-        for m in _stream(log, "/locate/obstacles", "obstacles", "items").items:
+        for m in _stream(
+            log, "/locate/obstacles", "obstacles", "items", "track_id label x_m y_m yaw_rad length_m width_m"
+        ).items:
             rows.append((m.at, Beliefs(m.origin, tuple(_believed(o, [], 0, route) for o in m.value["items"]))))
     return rows
 

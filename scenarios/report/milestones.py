@@ -112,7 +112,7 @@ def film(drive: Drive, found: Milestones) -> list[tuple[int, str]]:
         (found.braking_ns, "brakes"),
         (found.half_ns, "half the speed gone"),
         (found.nearest_ns - SECOND // 2 if hit else None, "half a second left"),
-        (found.nearest_ns, f"hits the {found.who}" if hit else "nearest"),
+        (found.nearest_ns if found.stopped_ns is None else None, f"hits the {found.who}" if hit else "nearest"),
         (found.stopped_ns, "stands"),
         (None if hit else drive.end_ns, "at the end"),
     ]

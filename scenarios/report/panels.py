@@ -79,16 +79,24 @@ def _drive(stories: list[Story]) -> str:
     fastest = max(ego.speed_mps for drive, _ in stories for ego in drive.egos)
     speeds = [_curve(drive, found, _speed_of(drive)) for drive, found in stories]
     gaps = [_curve(drive, found, _gap_of(drive)) for drive, found in stories]
+    widest = max(
+        (v for curve in gaps for at, v in curve.points if v is not None and at >= span[0]), default=GAP_SHOWN_M
+    )
     seen = key(
         [drive.name for drive, _ in stories],
         {"seen": "seen", "brakes": "brakes", "stands": "stands", "hit": "contact"},
     )
     return (
         plot(speeds, label="speed, m/s", span_ns=span, top=max(1.0, fastest * 1.12))
-        + plot(gaps, label="gap to whoever is in the way, m, as the car knows it", span_ns=span, top=GAP_SHOWN_M)
+        + plot(
+            gaps,
+            label="gap to whoever is in the way, m, as the car knows it",
+            span_ns=span,
+            top=max(5.0, 1.25 * widest),
+        )
         + seen
         + table(
-            ["variant", "seen", "brakes", "speed then", "gap then", "contact or nearest", "outcome"],
+            ["variant", "seen", "brakes", "speed then", "gap then", "contact or stop", "outcome"],
             [_row(drive, found) for drive, found in stories],
         )
     )
@@ -129,7 +137,7 @@ def _row(drive: Drive, found: Milestones) -> list[object]:
         _seconds(found.braking_ns),
         speed,
         f"{gap.distance_m:.1f} m" if gap else DASH,
-        _seconds(found.nearest_ns),
+        _seconds(found.nearest_ns if drive.collided else found.stopped_ns),
         _outcome(drive, found),
     ]
 
@@ -139,9 +147,9 @@ def _outcome(drive: Drive, found: Milestones) -> str:
         return f"hits the {found.who} at {drive.outcome.get('impact_speed_mps', 0.0):.1f} m/s"
     if found.nearest_ns is None:
         return "nobody in the way"
-    gap = drive.outcome.get("stopped_gap_m")
+    gap = drive.gap(found.stopped_ns) if found.stopped_ns is not None else None
     if gap is not None:
-        return f"stands {gap:.1f} m before the {found.who}"
+        return f"stops {drive.standing_gap_m(gap):.1f} m before the {found.who}"
     nearest = drive.outcome.get("min_gap_m")
     return f"stays {nearest:.1f} m away" if isinstance(nearest, float) else "no contact"
 

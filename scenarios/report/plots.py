@@ -25,6 +25,8 @@ SHAPES = {
     "hit": "M-6,-6L6,6M-6,6L6,-6",
 }
 """Marks on the curves, in pixels around their point."""
+FILLS = {"seen": "var(--card)", "hit": "none"}
+"""Of marks that do not have their curve's colour inside."""
 
 
 Point = tuple[float, float]
@@ -82,7 +84,7 @@ def key(names: list[str], marks: dict[str, str]) -> str:
     )
     shapes = "".join(
         f'<svg width="14" height="14" viewBox="-8 -8 16 16" style="margin:0 5px -2px 16px">'
-        f'<path d="{SHAPES[kind]}" fill="{"none" if kind == "hit" else "var(--dim)"}" stroke="var(--dim)" '
+        f'<path d="{SHAPES[kind]}" fill="{FILLS.get(kind, "var(--dim)")}" stroke="var(--dim)" '
         f'stroke-width="2"/></svg>{escape(words)}'
         for kind, words in marks.items()
     )
@@ -149,7 +151,7 @@ def _segments(points: Sequence[tuple[float, float | None]]) -> list[str]:
 
 
 def _mark(mark: Mark, x: float, y: float, colour: str, name: str) -> str:
-    fill = "none" if mark.kind == "hit" else "var(--card)" if mark.kind == "seen" else colour
+    fill = FILLS.get(mark.kind, colour)
     stroke = "var(--miss)" if mark.kind == "hit" else colour
     return (
         f'<path transform="translate({x:.1f},{y:.1f})" d="{SHAPES[mark.kind]}" fill="{fill}" stroke="{stroke}" '

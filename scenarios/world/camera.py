@@ -20,7 +20,7 @@ from scenarios.world.agents import RoadUser
 from scenarios.world.projection import eye_pose, lens_of, rotation
 from scenarios.world.roads import Road
 from scenarios.world.raster import Frame, Library, Objects, View, draw
-from scenarios.world.scenery import BUILDING, FAR_M, Thing, street
+from scenarios.world.scenery import BUILDING, DISTANT_M, FAR_M, Thing, street
 from scenarios.world.shading import Picture, Stage, ray_lengths, shade, soften, tone_curve
 from scenarios.world.shadows import draw_shadows, sun_shares
 from scenarios.world.surfaces import ROW_CONSTANTS, noise_textures
@@ -50,26 +50,29 @@ class Scenery(NamedTuple):
 
     library: Library
     things: tuple[Thing, ...]
-    first: dict[str, int]
-    """Row of each kind's first mesh in the library."""
+    first: dict[str, tuple[int, int]]
+    """Rows of each kind's first near and first far mesh in the library."""
     base: int
     """Row of the first mesh of scenery."""
     rows: NDArray[np.int64]
-    """Mesh of each thing, near and far: (2, things)."""
+    """Mesh of each thing by distance, -1 for none: (3, things)."""
 
 
 @functools.lru_cache(maxsize=32)
 def scenery(road: Road, start_s_m: float, end_s_m: float, seed: int) -> Scenery:
     """Build (once per process) the street between two stations."""
     things = street(road, start_s_m=start_s_m, end_s_m=end_s_m, seed=seed)
-    first, items = {}, []
-    for kind, figures in catalogue.road_user_meshes().items():
-        first[kind] = len(items)
-        items += figures
-    base, rows = len(items), np.zeros((2, len(things)), np.int64)
+    first: dict[str, tuple[int, int]] = {}
+    items: list[catalogue.Figure] = []
+    for kind, (near, far) in catalogue.road_user_meshes().items():
+        first[kind] = len(items), len(items) + len(near)
+        items += near + far
+    base, rows = len(items), np.full((3, len(things)), -1, np.int64)
     known: dict[int, int] = {}
     for k, thing in enumerate(things):
-        for level, mesh in enumerate((thing.mesh, thing.far)):
+        for level, mesh in enumerate(thing.meshes):
+            if mesh is None:
+                continue
             if id(mesh) not in known:
                 known[id(mesh)] = len(items)
                 items.append((mesh, thing.casters))
@@ -109,8 +112,9 @@ class Renderer:
 
     def render(self, ego: EgoState, users: list[RoadUser]) -> Rendered:
         """The picture from the ego's pose with the road users where they are."""
+        eye, _ = eye_pose(ego, self._camera)
         for row, user in enumerate(users):
-            self._place(row, user)
+            self._place(row, user, eye)
         return self.draw(ego)
 
     def draw(self, ego: EgoState) -> Rendered:
@@ -133,18 +137,19 @@ class Renderer:
     def _choose_detail(self, eye: NDArray[np.float64]) -> None:
         count = len(self._scenery.things)
         mesh, pose = self._objects.mesh[-count:], self._objects.pose[-count:]
-        far = np.hypot(pose[:, 0] - eye[0], pose[:, 1] - eye[1]) > FAR_M
-        mesh[:] = np.where(far, self._scenery.rows[1], self._scenery.rows[0])
+        away = np.hypot(pose[:, 0] - eye[0], pose[:, 1] - eye[1])
+        level = (away > FAR_M).astype(np.int64) + (away > DISTANT_M)
+        mesh[:] = self._scenery.rows[level, np.arange(count)]
 
-    def _place(self, row: int, user: RoadUser) -> None:
-        objects, actor = self._objects, user.actor
-        ground = 0.0
+    def _place(self, row: int, user: RoadUser, eye: NDArray[np.float64]) -> None:
+        objects, actor, ground, figure = self._objects, user.actor, 0.0, 0
         if actor.kind == "pedestrian":
             walking = user.speed_mps > 0.05
-            phase = int(user.gait_turns * people.PHASES) % people.PHASES if walking else catalogue.STANDING
-            objects.mesh[row] = self._scenery.first["pedestrian"] + phase
+            figure = int(user.gait_turns * people.PHASES) % people.PHASES if walking else catalogue.STANDING
             _, d = self._road.locate(user.x_m, user.y_m)
             ground = PAVEMENT_Z_M if abs(d) > self._road.kerb_m else 0.0
+        far = math.hypot(user.x_m - eye[0], user.y_m - eye[1]) > FAR_M
+        objects.mesh[row] = self._scenery.first[actor.kind][far] + figure
         objects.pose[row] = user.x_m, user.y_m, ground, user.yaw_rad, actor.scale
         objects.braking[row] = user.braking
 
@@ -195,7 +200,7 @@ def _objects(scenario: Scenario, static: Scenery, rng: np.random.Generator) -> t
     footprint = np.zeros((total, 2))
     for row, actor in enumerate(actors):
         person = actor.kind == "pedestrian"
-        objects.mesh[row] = static.first[actor.kind]
+        objects.mesh[row] = static.first[actor.kind][0]
         objects.tag[row] = actor.id + ((PEDESTRIAN if person else VEHICLE) << 16)
         skin, hair = SKINS[int(rng.integers(len(SKINS)))], HAIRS[int(rng.integers(len(HAIRS)))]
         objects.palette[row, :3] = actor.colour, actor.second_colour, TYRE

@@ -15,22 +15,32 @@ STANDING = people.PHASES
 """Index of the standing person among the meshes of people."""
 
 
+Figure = tuple[Mesh, list[Points]]
+"""A mesh with its shadow casters."""
+
+
 @functools.lru_cache(maxsize=1)
-def road_user_meshes() -> dict[str, list[tuple[Mesh, list[Points]]]]:
-    """Meshes with their casters by kind; one for a vehicle, one per gait phase (then standing) for a pedestrian."""
-    out: dict[str, list[tuple[Mesh, list[Points]]]] = {}
+def road_user_meshes() -> dict[str, tuple[list[Figure], list[Figure]]]:
+    """Near and far figures by kind: one each for a vehicle, one per gait phase and then standing for a pedestrian."""
+    out: dict[str, tuple[list[Figure], list[Figure]]] = {}
     for kind in KINDS:
         if kind == "pedestrian":
-            figures = [people.walking(phase) for phase in range(people.PHASES)] + [people.standing()]
-            out[kind] = [(mesh, _person_casters(mesh)) for mesh in figures]
+            near, far = _people(people.FINE), _people(people.COARSE)
         elif kind == "truck":
-            out[kind] = [(vehicles.truck(), _truck_casters())]
+            near = far = [(vehicles.truck(), _truck_casters())]
         elif kind == "motorcycle":
             mesh = vehicles.motorcycle()
-            out[kind] = [(mesh, [mesh.vertices[:180:3], mesh.vertices[180::6]])]
+            near = far = [(mesh, [mesh.vertices[:180:3], mesh.vertices[180::6]])]
         else:
-            out[kind] = [(vehicles.car(kind), _car_casters(kind))]
+            casters = _car_casters(kind)
+            near, far = [(vehicles.car(kind), casters)], [(vehicles.car(kind, coarse=True), casters)]
+        out[kind] = near, far
     return out
+
+
+def _people(detail: people.Detail) -> list[Figure]:
+    meshes = [people.walking(phase, detail) for phase in range(people.PHASES)] + [people.standing(detail)]
+    return [(mesh, _person_casters(mesh)) for mesh in meshes]
 
 
 def _car_casters(kind: str) -> list[Points]:
@@ -64,7 +74,7 @@ def _person_casters(mesh: Mesh) -> list[Points]:
     return [part[:: max(1, len(part) // 40)] for part in (left, right, trunk, head)]
 
 
-def pack(items: list[tuple[Mesh, list[Points]]]) -> Library:
+def pack(items: list[Figure]) -> Library:
     """One library in the order of ``items``."""
     vertex = triangle = caster_row = caster_point = 0
     ranges, caster_ranges, casters = [], [], []

@@ -22,3 +22,9 @@ def allocating(function: Function) -> Function:
     """Like ``kernel`` for functions that create arrays."""
     compiled: Function = njit(cache=True, error_model="numpy")(function)
     return compiled
+
+
+def inlined(function: Function) -> Function:
+    """Like ``kernel``, but merged into its callers: for what runs once or more a pixel."""
+    compiled: Function = njit(error_model="numpy", _nrt=False, inline="always")(function)
+    return compiled

@@ -122,16 +122,16 @@ class Builder:
         self.add(centre + points * push * radii, faces, slot, material, smooth=True)
 
     def wheel(self, x: float, y: float, radius: float, width: float, sides: int = 14) -> None:
-        """Tyre with a bright rim on both faces, axle along y."""
+        """Tyre with a bright rim and a hub on its outer face (away from y = 0), axle along y."""
         angles = np.arange(sides) * 2.0 * math.pi / sides
-        for scale, half, slot, material in ((1.0, 0.5 * width, DARK, MATTE), (0.66, 0.5 * width + 0.006, METAL, PAINT), (0.2, 0.5 * width + 0.012, DARK, MATTE)):
-            ring = np.stack([x + scale * radius * np.cos(angles), np.zeros(sides), radius + scale * radius * np.sin(angles)], 1)
-            left, right = ring + [0.0, y + half, 0.0], ring + [0.0, y - half, 0.0]
-            if scale == 1.0:
-                self.loft(np.stack([left, right]), slot, material)
-            else:
-                self.add(left, [tuple(reversed(range(sides)))], slot, material)
-                self.add(right, [tuple(range(sides))], slot, material)
+        circle = np.stack([np.cos(angles), np.zeros(sides), np.sin(angles)], 1)
+        middle, half = np.array([x, y, radius]), 0.5 * width
+        left, right = middle + radius * circle + [0.0, half, 0.0], middle + radius * circle - [0.0, half, 0.0]
+        self.loft(np.stack([left, right]), DARK, MATTE)
+        out = 1.0 if y > 0.0 else -1.0
+        for scale, lift, slot, material in ((0.66, 0.006, METAL, PAINT), (0.2, 0.012, DARK, MATTE)):
+            disc = middle + scale * radius * circle + [0.0, out * (half + lift), 0.0]
+            self.add(disc, [tuple(range(sides))[::-1] if out > 0.0 else tuple(range(sides))], slot, material)
 
     def mesh(self) -> Mesh:
         """Everything added so far."""

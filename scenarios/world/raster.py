@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scenarios.world.kernels import Array, kernel
+from scenarios.world.kernels import Array, inlined, kernel
 from scenarios.world.meshes import FACADE, GLASS, GLOWING, HEAD_LAMP, MATTE, PAINT, TAIL_LAMP
 
 NEAR_M = 0.25
@@ -69,7 +69,7 @@ class Frame(NamedTuple):
     polygon: Array
 
 
-@kernel
+@inlined
 def fill_span(row_depth: Array, row_index: Array, first: int, end: int, start: float, slope: float, index: int) -> None:
     """One row of a triangle against the depth buffer; inverse depth is affine in the picture."""
     base, rise = np.float32(start), np.float32(slope)
@@ -253,12 +253,7 @@ def fill_triangle(vertex: Array, p: int, q: int, r: int, a: float, b: float, c: 
         if low > high:
             low, high = high, low
         begin, stop = bounds(low, high, width)
-        base, rise = np.float32(b * yc + c + 0.5 * a), np.float32(a)
-        for x in range(begin, stop):
-            value = base + rise * np.float32(x)
-            if value > frame.inverse_depth[y, x]:
-                frame.inverse_depth[y, x] = value
-                frame.triangle[y, x] = drawn
+        fill_span(frame.inverse_depth[y], frame.triangle[y], begin, stop, b * yc + c + 0.5 * a, a, drawn)
 
 
 @kernel

@@ -16,7 +16,7 @@ from scenarios.world.meshes import FACADE, FOLIAGE, MATTE, METAL, PRIMARY, ROOF,
 from scenarios.world.roads import Road
 
 Rgb = tuple[float, float, float]
-FAR_M = 42.0
+FAR_M, DISTANT_M = 34.0, 95.0
 TREE_SHAPES = 8
 BUILDING, VEGETATION, POLE = 4, 5, 7
 FACADES: tuple[Rgb, ...] = (
@@ -30,9 +30,8 @@ LEAVES: tuple[Rgb, ...] = ((84, 110, 52), (96, 118, 58), (72, 98, 50), (106, 122
 class Thing(NamedTuple):
     """One piece of scenery: its meshes and pose (x, y, z, yaw); class; palette rows by slot; facade style."""
 
-    mesh: Mesh
-    far: Mesh
-    """What is drawn from ``FAR_M`` on."""
+    meshes: tuple[Mesh, Mesh, Mesh | None]
+    """What is drawn up to ``FAR_M``, up to ``DISTANT_M`` and beyond it (None: nothing)."""
     casters: list[Points]
     pose: tuple[float, float, float, float]
     semantic: int
@@ -116,13 +115,15 @@ def house_boxes(plans: list[House]) -> tuple[NDArray[np.float64], NDArray[np.flo
 def _house(plan: House) -> Thing:
     rng = np.random.default_rng([plan.seed, 79])
     builder, wall, width, depth = Builder(), plan.wall_m, plan.width_m, plan.depth_m
-    top = wall
+    gabled = bool(rng.random() < 0.6)
+    top = wall + (float(rng.uniform(2.2, 3.6)) if gabled else 0.0)
     _walls(builder, width, depth, wall)
-    if rng.random() < 0.6:
-        top = wall + float(rng.uniform(2.2, 3.6))
-        _gable_roof(builder, rng, plan, top)
+    _roof(builder, width, depth, wall, top)
+    distant = builder.mesh()
+    if gabled:
+        _roof_details(builder, rng, plan, top)
     else:
-        _flat_roof(builder, width, depth, wall)
+        _parapet(builder, width, depth, wall)
     builder.box((0.0, -0.10, plan.ground_m - 0.14), (width, 0.02, plan.ground_m + 0.10), 2, MATTE)
     far = builder.mesh()
     _front(builder, rng, plan)
@@ -137,7 +138,7 @@ def _house(plan: House) -> Thing:
     style = (plan.floor_m, plan.ground_m, *window, float(rng.integers(1000)), wall, plan.bay_m, side_bay)
     outline = [(x, y, z) for x in (0.0, width) for y in (0.0, depth) for z in (0.0, wall)]
     ridge = [(x, 0.5 * depth, top) for x in (0.0, width)]
-    return Thing(builder.mesh(), far, [np.array(outline + ridge)], plan.pose, BUILDING, palette, style)
+    return Thing((builder.mesh(), far, distant), [np.array(outline + ridge)], plan.pose, BUILDING, palette, style)
 
 
 def _walls(builder: Builder, width: float, depth: float, wall: float) -> None:
@@ -148,13 +149,20 @@ def _walls(builder: Builder, width: float, depth: float, wall: float) -> None:
     builder.quad([(width, 0.0, 0.0), (width, depth, 0.0), (width, depth, wall), (width, 0.0, wall)], SECONDARY, FACADE)
 
 
-def _gable_roof(builder: Builder, rng: np.random.Generator, plan: House, top: float) -> None:
-    width, depth, wall = plan.width_m, plan.depth_m, plan.wall_m
+def _roof(builder: Builder, width: float, depth: float, wall: float, top: float) -> None:
+    if top == wall:
+        builder.quad([(0.0, 0.0, wall), (width, 0.0, wall), (width, depth, wall), (0.0, depth, wall)], WINDOW, ROOF)
+        return
     low, eave, mid = wall - 0.05, -0.45, 0.5 * depth
     builder.quad([(0.0, eave, low), (width, eave, low), (width, mid, top), (0.0, mid, top)], WINDOW, ROOF)
     builder.quad([(width, depth - eave, low), (0.0, depth - eave, low), (0.0, mid, top), (width, mid, top)], WINDOW, ROOF)
     builder.quad([(0.0, depth, wall), (0.0, 0.0, wall), (0.0, mid, top)], 6, MATTE)
     builder.quad([(width, 0.0, wall), (width, depth, wall), (width, mid, top)], 6, MATTE)
+
+
+def _roof_details(builder: Builder, rng: np.random.Generator, plan: House, top: float) -> None:
+    width, depth, wall = plan.width_m, plan.depth_m, plan.wall_m
+    low, eave, mid = wall - 0.05, -0.45, 0.5 * depth
     builder.box((0.0, eave - 0.1, low - 0.12), (width, eave + 0.06, low + 0.02), METAL, MATTE)
     for _ in range(int(rng.integers(1, 3))):
         x = float(rng.uniform(0.1, 0.85)) * width
@@ -163,9 +171,8 @@ def _gable_roof(builder: Builder, rng: np.random.Generator, plan: House, top: fl
         _dormer(builder, (2 * k + 1) * plan.bay_m, wall, top, depth)
 
 
-def _flat_roof(builder: Builder, width: float, depth: float, wall: float) -> None:
+def _parapet(builder: Builder, width: float, depth: float, wall: float) -> None:
     builder.box((-0.06, -0.12, wall - 0.06), (width + 0.06, 0.35, wall + 0.5), 2, MATTE)
-    builder.quad([(0.0, 0.0, wall), (width, 0.0, wall), (width, depth, wall), (0.0, depth, wall)], WINDOW, ROOF)
     builder.box((-0.05, 0.0, wall), (0.3, depth, wall + 0.45), 2, MATTE)
     builder.box((width - 0.3, 0.0, wall), (width + 0.05, depth, wall + 0.45), 2, MATTE)
 
@@ -211,7 +218,7 @@ def tree(rng: np.random.Generator, pose: tuple[float, float, float, float]) -> T
     mesh, far, casters = _tree_shape(int(rng.integers(TREE_SHAPES)))
     turned = (*pose[:3], float(rng.uniform(-math.pi, math.pi)))
     palette: dict[int, Rgb] = {0: LEAVES[int(rng.integers(len(LEAVES)))], 1: (92.0, 76.0, 62.0)}
-    return Thing(mesh, far, casters, turned, VEGETATION, palette, (), float(rng.uniform(0.82, 1.22)))
+    return Thing((mesh, far, far), casters, turned, VEGETATION, palette, (), float(rng.uniform(0.82, 1.22)))
 
 
 @functools.lru_cache(maxsize=TREE_SHAPES)
@@ -252,7 +259,7 @@ def lamp(pose: tuple[float, float, float, float]) -> Thing:
     """A street lamp that reaches over the road along its x axis."""
     mesh, casters = _lamp_shape()
     palette: dict[int, Rgb] = {0: (84.0, 90.0, 92.0), 7: (226.0, 224.0, 212.0)}
-    return Thing(mesh, mesh, casters, pose, POLE, palette, ())
+    return Thing((mesh, mesh, None), casters, pose, POLE, palette, ())
 
 
 @functools.lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.world import surfaces
-from scenarios.world.kernels import Array, kernel
+from scenarios.world.kernels import Array, inlined, kernel
 from scenarios.world.meshes import FACADE, FOLIAGE, GLASS, GLOWING, PAINT, ROOF
 from scenarios.world.raster import MATERIAL, OWNER, SLOT, TAG, Frame, View
 from scenarios.world.roads import frenet
@@ -67,7 +67,7 @@ def ray_lengths(width: int, height: int, lens: NDArray[np.float64]) -> NDArray[n
     return (1.0 / np.sqrt(1.0 + u[None, :] ** 2 + v[:, None] ** 2)).astype(np.float32)
 
 
-@kernel
+@inlined
 def lit(colour: Rgb, sky_light: float, sun_light: float) -> Rgb:
     """Colour under the sky's and the sun's light."""
     return (
@@ -77,7 +77,7 @@ def lit(colour: Rgb, sky_light: float, sun_light: float) -> Rgb:
     )
 
 
-@kernel
+@inlined
 def store(rgb: Array, y: int, x: int, colour: Rgb, haze: float, tone: Array) -> None:
     """Write a pixel through haze and the display curve."""
     last = TONE_SIZE - 1
@@ -119,7 +119,7 @@ def place(stage: Stage, x: float, y: float) -> tuple[float, float]:
     return frenet(stage.table, x, y)
 
 
-@kernel
+@inlined
 def ground(noise: Array, k: Array, s: float, d: float, s_high: float, d_high: float, shadow: int) -> tuple[float, Rgb, bool]:
     """Depth, colour and whether it is raised, where a ray meets road, kerb face or pavement.
 
@@ -134,7 +134,7 @@ def ground(noise: Array, k: Array, s: float, d: float, s_high: float, d_high: fl
     return k[surfaces.Z_HIGH], lit(pavement(noise, s_high, d_high, k), 0.98, sun), True
 
 
-@kernel
+@inlined
 def surface(record: Array, label: Array, walls: Array, noise: Array, t: int, x: float, y: float, px: float, py: float, pz: float, z: float, pixel: float) -> Rgb:
     """Lit colour of recorded triangle ``t`` at a pixel of the picture that shows (px, py, pz) at depth ``z``."""
     material = label[t, MATERIAL]

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.world.kernels import Array, kernel
+from scenarios.world.kernels import Array, inlined, kernel
 
 NOISE_SIZE = 256
 Rgb = tuple[float, float, float]
@@ -98,7 +98,7 @@ def markings(s: float, side: float, k: Array, lane: float, kerb: float) -> float
     return paint
 
 
-@kernel
+@inlined
 def asphalt(noise: Array, s: float, d: float, k: Array) -> Rgb:
     """Roadway: wheel tracks, patches, gutter and markings."""
     side, lane, kerb = abs(d), k[LANE], k[KERB]
@@ -123,7 +123,7 @@ def asphalt(noise: Array, s: float, d: float, k: Array) -> Rgb:
     return red, green, blue
 
 
-@kernel
+@inlined
 def pavement(noise: Array, s: float, d: float, k: Array) -> Rgb:
     """Kerb stone, slabs and what lies behind them."""
     side, kerb = abs(d), k[KERB]
@@ -145,7 +145,7 @@ def pavement(noise: Array, s: float, d: float, k: Array) -> Rgb:
     return tone, tone - 3.0, tone - 9.0
 
 
-@kernel
+@inlined
 def sky(noise: Array, dx: float, dy: float, unit: float, k: Array, sun: Array) -> Rgb:
     """Gradient, thin clouds and the glow around the sun; ``unit`` is the inverse length of the direction."""
     rise = k[RISE] * unit
@@ -170,7 +170,7 @@ def hash_cell(a: float, b: float, seed: float) -> float:
     return float((mixed >> 8) & 0xFFFF) / 65536.0
 
 
-@kernel
+@inlined
 def window(seed: float, column: float, row: float, y: float, storey: float, high: float, half: float, per: float, door: bool) -> Rgb:
     """What a pane shows: dark glass, sometimes a blind, or a wooden door; darker under the lintel."""
     chance = hash_cell(column, row, seed)
@@ -184,7 +184,7 @@ def window(seed: float, column: float, row: float, y: float, storey: float, high
     return red * recess, green * recess, blue * recess
 
 
-@kernel
+@inlined
 def facade(walls: Array, o: int, slot: int, px: float, py: float, pz: float, half_wide: float, half_tall: float) -> Rgb:
     """Colour of a wall with rows of windows; half_wide, half_tall: half the pixel's footprint along and up the wall.
 

@@ -56,8 +56,8 @@ SHAPES = {
 }
 
 
-def car(kind: str) -> Mesh:
-    """A car, estate, mini, suv or van."""
+def car(kind: str, *, coarse: bool = False) -> Mesh:
+    """A car, estate, mini, suv or van; ``coarse`` leaves out what nobody sees from afar."""
     outline, shape, builder = KINDS[kind], SHAPES[kind], Builder()
     length, width, height = outline.length_m, outline.width_m, outline.height_m
     _body(builder, shape, length, width)
@@ -65,9 +65,11 @@ def car(kind: str) -> Mesh:
     for share in shape.axles:
         x = (share - 0.5) * length
         for side in (-1.0, 1.0):
-            _arch(builder, x, side * (0.5 * width + 0.004), shape.wheel * 1.16, side)
-            builder.wheel(x, side * (0.5 * width - 0.09), shape.wheel, 0.21)
-    _trim(builder, shape, length, width)
+            _arch(builder, x, side * (0.5 * width + 0.004), shape.wheel * 1.16, side, 6 if coarse else 13)
+            builder.wheel(x, side * (0.5 * width - 0.09), shape.wheel, 0.21, 8 if coarse else 14)
+    _lamps(builder, shape, length, width)
+    if not coarse:
+        _trim(builder, shape, length, width)
     return builder.mesh()
 
 
@@ -155,20 +157,30 @@ def _panes(builder: Builder, left: list[tuple[float, float, float]], right: list
         builder.quad(pane if sign > 0.0 else pane[::-1], WINDOW, GLASS)
 
 
-def _arch(builder: Builder, x: float, y: float, radius: float, side: float) -> None:
-    angles = np.linspace(-0.25, np.pi + 0.25, 13)
-    points = [(x + radius * float(np.cos(a)), y, 0.31 + radius * float(np.sin(a))) for a in angles]
-    builder.quad(points if side < 0.0 else points[::-1], DARK, MATTE)
+def _arch(builder: Builder, x: float, y: float, radius: float, side: float, points: int) -> None:
+    angles = np.linspace(-0.25, np.pi + 0.25, points)
+    rim = [(x + radius * float(np.cos(a)), y, 0.31 + radius * float(np.sin(a))) for a in angles]
+    builder.quad(rim if side < 0.0 else rim[::-1], DARK, MATTE)
 
 
-def _trim(builder: Builder, shape: Shape, length: float, width: float) -> None:
+def _lamps(builder: Builder, shape: Shape, length: float, width: float) -> None:
+    """Head and tail lamps, bumpers and the rear plate: what tells front from rear at any distance."""
     rear, front, half = -0.5 * length, 0.5 * length, 0.5 * width
     for side in (-1.0, 1.0):
         y0, y1 = sorted((side * half * 0.55, side * half * 0.86))
         builder.box((front - 0.05, y0, shape.bonnet - 0.20), (front + 0.005, y1, shape.bonnet - 0.07), LIGHT, HEAD_LAMP)
         z1 = shape.boot - 0.06
-        outer, inner = sorted((side * half * 0.60, side * half * 0.90))
-        builder.box((rear - 0.005, outer, z1 - 0.17), (rear + 0.09, inner, z1), PRIMARY, TAIL_LAMP)
+        inner, outer = sorted((side * half * 0.60, side * half * 0.90))
+        builder.box((rear - 0.005, inner, z1 - 0.17), (rear + 0.09, outer, z1), PRIMARY, TAIL_LAMP)
+    builder.box((rear - 0.012, -0.26, shape.boot - 0.40), (rear + 0.05, 0.26, shape.boot - 0.28), LIGHT, MATTE)
+    builder.box((rear - 0.02, -0.42 * width, 0.32), (rear + 0.1, 0.42 * width, 0.46), DARK, MATTE)
+    builder.box((front - 0.08, -0.42 * width, 0.28), (front + 0.015, 0.42 * width, 0.46), DARK, MATTE)
+
+
+def _trim(builder: Builder, shape: Shape, length: float, width: float) -> None:
+    """Door lines, mirrors, sills, grille and front plate."""
+    rear, front, half = -0.5 * length, 0.5 * length, 0.5 * width
+    for side in (-1.0, 1.0):
         door = (shape.cabin[0] + shape.cabin[3]) * 0.5 - 0.5
         for share in (door, door + 0.23, door - 0.21):
             x = share * length
@@ -180,10 +192,8 @@ def _trim(builder: Builder, shape: Shape, length: float, width: float) -> None:
         builder.box((x, low, shape.belt + 0.0), (x + 0.09, high, shape.belt + 0.13), PRIMARY, PAINT)
         sill = sorted((side * (half - 0.04), side * (half + 0.002)))
         builder.box((rear + 0.3 * length, sill[0], 0.2), (front - 0.3 * length, sill[1], 0.31), DARK, MATTE)
-    builder.box((rear - 0.012, -0.26, shape.boot - 0.40), (rear + 0.05, 0.26, shape.boot - 0.28), LIGHT, MATTE)
-    builder.box((rear - 0.02, -0.42 * width, 0.32), (rear + 0.1, 0.42 * width, 0.46), DARK, MATTE)
-    builder.box((front - 0.08, -0.42 * width, 0.28), (front + 0.015, 0.42 * width, 0.46), DARK, MATTE)
-    builder.box((front - 0.03, -0.24 * width, shape.bonnet - 0.21), (front + 0.006, 0.24 * width, shape.bonnet - 0.1), DARK, MATTE)
+    grille = (shape.bonnet - 0.21, shape.bonnet - 0.1)
+    builder.box((front - 0.03, -0.24 * width, grille[0]), (front + 0.006, 0.24 * width, grille[1]), DARK, MATTE)
     builder.box((front - 0.03, -0.25, 0.46), (front + 0.012, 0.25, 0.56), LIGHT, MATTE)
 
 

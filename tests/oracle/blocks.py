@@ -208,7 +208,7 @@ def _slow_down(graph: Graph, scale: int) -> None:
         return Duration(duration * scale) if isinstance(duration, int) else duration
 
     def handling(budget: Duration) -> Duration:
-        # A few milliseconds are what a thread may need to start on a busy machine; no test on the wall clock is about them.
+        # On a busy machine a thread may need some milliseconds to start; no test on the wall clock is about them.
         return budget if scale == 1 else max(budget, ms(200))
 
     for operator in [*graph.operators.values(), *(s.operator for specs in graph.candidates.values() for s in specs)]:

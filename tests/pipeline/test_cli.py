@@ -261,13 +261,13 @@ def test_a_file_in_the_way_of_the_folder_is_exit_code_1(folder: Path, capsys: py
 def test_the_graph_is_drawn_with_every_operator_and_stream(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert skylane("graph", "two.yaml") == 0
     text = capsys.readouterr().out
-    assert text.startswith("flowchart LR")
+    assert text.startswith("flowchart")
     assert text.count("-->") == 2
     assert "within 50 ms" in text
     assert skylane("graph", "two.yaml", "--variant", "hasty", "-o", "g.svg") == 0
     drawing = ElementTree.parse(folder / "g.svg")
-    words = {element.text for element in drawing.iter() if element.tag.endswith("}text")}
-    assert {"count", "scale", "table", "within 4 ms"} <= words
+    words = " ".join(part for element in drawing.iter() for part in element.itertext())
+    assert all(word in words for word in ("count", "scale", "table", "within 4 ms"))
     assert skylane("graph", "toy.yaml", "--format", "json") == 0
     assert len(json.loads(capsys.readouterr().out.partition("\n")[2])["edges"]) == 2
 
