@@ -1,35 +1,71 @@
-"""The rolling hash of a run: BLAKE2b over everything that happened, in order. Two equal runs have equal hashes."""
+"""The rolling hash of a run: BLAKE2b over everything that happened, in order. Two equal runs have equal hashes.
+
+Decides what identifies a value; large arrays are hashed once, however many observers ask.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
+
+import msgspec
+import numpy as np
 
 from pipeline.events import Event, Sent
 from pipeline.messages import canonical
+
+LARGE_BYTES = 4096
+"""Arrays above this count by their own digest, so that a picture is neither copied nor hashed twice."""
 
 _BATCH = 256
 
 
 class _Newest:
-    """The digests of the values sent last: several observers want the same one, and pictures are large."""
+    """Remembers the digests of the values seen last: several observers want the same one, and pictures are large."""
 
-    def __init__(self, size: int = 8) -> None:
-        self._size = size
+    def __init__(self, digest: Callable[[Any], bytes], size: int = 16) -> None:
+        self._digest, self._size = digest, size
         self._known: dict[int, tuple[Any, bytes]] = {}
 
     def __call__(self, value: Any) -> bytes:
+        # Only what nobody can change behind our back may be known by its identity.
+        if isinstance(value, np.ndarray) and value.nbytes > LARGE_BYTES:
+            if value.flags.writeable:
+                return _of_array(value)
+        elif not isinstance(value, msgspec.Struct):
+            return self._digest(value)
         known = self._known.get(id(value))
         if known is not None and known[0] is value:
             return known[1]
-        digest = hashlib.blake2b(canonical(value), digest_size=16).digest()
+        digest = _of_array(value) if isinstance(value, np.ndarray) else self._digest(value)
         while len(self._known) >= self._size:
             del self._known[next(iter(self._known))]
         self._known[id(value)] = (value, digest)
         return digest
 
 
-value_digest = _Newest()
+def _of_array(array: Any) -> bytes:
+    digest = hashlib.blake2b(canonical((array.dtype.str, array.shape)), digest_size=16)
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.nbytes > LARGE_BYTES:
+        return (value.dtype.str, value.shape, value_digest(value))
+    return msgspec.Raw(canonical(value))
+
+
+# Sets have no order that survives PYTHONHASHSEED, and equal dictionaries may differ in theirs.
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=_short, order="deterministic")
+
+
+def _of_value(value: Any) -> bytes:
+    return hashlib.blake2b(_ENCODER.encode(value), digest_size=16).digest()
+
+
+value_digest = _Newest(_of_value)
 """16 bytes that identify a payload with all its pixels."""
 
 
@@ -40,13 +76,13 @@ class RunDigest:
         self._all = hashlib.blake2b(digest_size=16)
         self._outputs = hashlib.blake2b(digest_size=16)
         self._waiting: list[bytes] = []
+        self._said: list[bytes] = []
 
     def on_event(self, event: Event) -> None:
         """Take one event into the hash."""
         if type(event) is Sent:
-            digest = value_digest(event.value)
-            said = canonical((event.stream, event.t, event.quality, event.winner)) + digest
-            self._outputs.update(said)
+            said = canonical((event.stream, event.t, event.quality, event.winner)) + value_digest(event.value)
+            self._said.append(said)
             self._waiting += (canonical((event.at, event.origin)), said)
         else:
             self._waiting.append(canonical(event))
@@ -60,8 +96,11 @@ class RunDigest:
 
     def outputs_hexdigest(self) -> str:
         """Over what was said alone: stream, timestamp, quality, winner, value."""
+        self._flush()
         return self._outputs.hexdigest()
 
     def _flush(self) -> None:
         self._all.update(b"".join(self._waiting))
+        self._outputs.update(b"".join(self._said))
         self._waiting.clear()
+        self._said.clear()

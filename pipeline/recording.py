@@ -71,7 +71,7 @@ class Recorder:
         except OSError as error:
             raise self._failure(error) from error
         packed = CompressionType.LZ4 if find_spec("lz4") else CompressionType.NONE
-        self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=packed)
+        self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=packed, enable_data_crcs=True)
         self._guarded(self._start, launch)
 
     def on_event(self, event: Event) -> None:

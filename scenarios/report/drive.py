@@ -36,6 +36,11 @@ FRONT_M = _SIZE.length_m - _SIZE.rear_overhang_m
 NAMES = {"pedestrian": "person", "vehicle": "vehicle"}
 
 
+def metres(distance_m: float) -> str:
+    """A distance for people: centimetres count below one metre."""
+    return f"{distance_m:.2f} m" if distance_m < 1.0 else f"{distance_m:.1f} m"
+
+
 class Stream:
     """The values of one stream by the time of their commit."""
 

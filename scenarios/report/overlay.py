@@ -27,7 +27,7 @@ from scenarios.report.drawing import (
     write,
     write_centred,
 )
-from scenarios.report.drive import FRONT_M, NAMES, STANDING_MPS, Drive, Gap
+from scenarios.report.drive import FRONT_M, NAMES, STANDING_MPS, Drive, Gap, metres
 
 MODEL_COLOURS = {
     "small": bgr("#4fd1ff"),
@@ -244,7 +244,7 @@ def _verdict(tile: Picture, drive: Drive, now: int, gap: Gap | None) -> None:
         _frame(tile, RED, f"hit at {drive.outcome.get('impact_speed_mps', 0.0):.1f} m/s", tint=0.15)
     elif gap is not None and abs(drive.ego(now).speed_mps) < STANDING_MPS:
         who = NAMES.get(gap.who.label, gap.who.label)
-        _frame(tile, GREEN, f"stopped {drive.standing_gap_m(gap):.1f} m before the {who}", tint=0.0)
+        _frame(tile, GREEN, f"stopped {metres(drive.standing_gap_m(gap))} before the {who}", tint=0.0)
 
 
 def _frame(tile: Picture, colour: Colour, text: str, *, tint: float) -> None:

@@ -15,7 +15,7 @@ from operators.models.cards import DISTANCE_BINS_M, WEIGHTS_DIR, ModelCard, read
 from operators.models.errors import ModelFileError
 from pipeline.errors import MissingExtra
 from pipeline.report.panels import Panel, RunData, table
-from scenarios.report.drive import SECOND, Drive, read_drive
+from scenarios.report.drive import SECOND, Drive, metres, read_drive
 from scenarios.report.milestones import Milestones, film, milestones
 from scenarios.report.plots import Curve, Mark, key, plot, top_view
 
@@ -149,9 +149,9 @@ def _outcome(drive: Drive, found: Milestones) -> str:
         return "nobody in the way"
     gap = drive.gap(found.stopped_ns) if found.stopped_ns is not None else None
     if gap is not None:
-        return f"stops {drive.standing_gap_m(gap):.1f} m before the {found.who}"
+        return f"stops {metres(drive.standing_gap_m(gap))} before the {found.who}"
     nearest = drive.outcome.get("min_gap_m")
-    return f"stays {nearest:.1f} m away" if isinstance(nearest, float) else "no contact"
+    return f"stays {metres(nearest)} away" if isinstance(nearest, float) else "no contact"
 
 
 def _seconds(at_ns: int | None) -> str:
@@ -195,9 +195,8 @@ def _jpeg(picture: object, limit: int) -> bytes:
 
 
 def _from_above(stories: list[Story]) -> str:
-    """All variants at the time at which the first of them brakes, so that it shows what each of them knew then."""
-    times = [found.braking_ns for _, found in stories if found.braking_ns is not None]
-    times = times or [found.nearest_ns for _, found in stories if found.nearest_ns is not None]
+    """All variants when the first of them brakes for somebody in its way, so that it shows what each knew then."""
+    times = [at for drive, found in stories if (at := _acting_ns(drive, found)) is not None]
     now = min(times, default=min(drive.end_ns for drive, _ in stories) // 2)
     figures = []
     for drive, _ in stories:
@@ -205,13 +204,21 @@ def _from_above(stories: list[Story]) -> str:
         age = f", from a picture {(now - known.origin) / 1e6:.0f} ms old" if known else ""
         caption = f"{drive.name}: {drive.ego(now).speed_mps:.1f} m/s{age}"
         figures.append(f"<figure>{top_view(drive, now)}<figcaption>{escape(caption)}</figcaption></figure>")
-    what = "when the first variant brakes" if any(found.braking_ns for _, found in stories) else "at one time"
+    what = "when the first variant brakes for somebody in its way" if times else "half-way"
     return (
         f"<p class=hint>What each car knew at {now / SECOND:.2f} s, {what}: itself in blue, driving to the right, road "
         "users as located, red who is in the way, dotted where they are expected, green the trajectory.</p>"
         '<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));gap:14px">'
         f"{''.join(figures)}</div>"
     )
+
+
+def _acting_ns(drive: Drive, found: Milestones) -> int | None:
+    """When it brakes and has located for whom."""
+    if found.braking_ns is None or found.nearest_ns is None:
+        return None
+    times = range(found.braking_ns, max(found.nearest_ns, found.braking_ns + 1), CURVE_STEP_NS)
+    return next((now for now in times if drive.gap(now) is not None), found.braking_ns)
 
 
 def _cards(drives: list[Drive]) -> list[ModelCard]:

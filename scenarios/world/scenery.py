@@ -215,20 +215,21 @@ def _trees(road: Road, rng: np.random.Generator, side: float, start: float, end:
 
 def tree(rng: np.random.Generator, pose: tuple[float, float, float, float]) -> Thing:
     """A street tree; the few shapes repeat in other sizes and directions."""
-    mesh, far, casters = _tree_shape(int(rng.integers(TREE_SHAPES)))
+    meshes, casters = _tree_shape(int(rng.integers(TREE_SHAPES)))
     turned = (*pose[:3], float(rng.uniform(-math.pi, math.pi)))
     palette: dict[int, Rgb] = {0: LEAVES[int(rng.integers(len(LEAVES)))], 1: (92.0, 76.0, 62.0)}
-    return Thing((mesh, far, far), casters, turned, VEGETATION, palette, (), float(rng.uniform(0.82, 1.22)))
+    return Thing(meshes, casters, turned, VEGETATION, palette, (), float(rng.uniform(0.82, 1.22)))
 
 
 @functools.lru_cache(maxsize=TREE_SHAPES)
-def _tree_shape(number: int) -> tuple[Mesh, Mesh, list[Points]]:
-    """A forked trunk and a crown of rough blobs: mesh, far mesh, casters."""
+def _tree_shape(number: int) -> tuple[tuple[Mesh, Mesh, Mesh], list[Points]]:
+    """A forked trunk and a crown of rough blobs at three levels of detail, and the casters."""
     rng = np.random.default_rng([number, 61])
-    builder, coarse, casters = Builder(), Builder(), []
+    builder, coarse, distant, casters = Builder(), Builder(), Builder(), []
     trunk = float(rng.uniform(2.3, 2.9))
     builder.limb(np.zeros(3), np.array([0.0, 0.0, trunk]), (0.17, 0.11), SECONDARY, MATTE, 8)
-    coarse.limb(np.zeros(3), np.array([0.0, 0.0, trunk + 0.8]), (0.17, 0.11), SECONDARY, MATTE, 5)
+    for level in (coarse, distant):
+        level.limb(np.zeros(3), np.array([0.0, 0.0, trunk + 0.8]), (0.17, 0.11), SECONDARY, MATTE, 5)
     casters.append(np.array([[a, b, z] for a in (-0.12, 0.12) for b in (-0.12, 0.12) for z in (0.0, trunk)]))
     angles = [(0.25 * a * math.pi, b) for a in range(8) for b in (-0.8, 0.0, 0.8)]
     ball = np.array([[math.cos(a) * math.cos(b), math.sin(a) * math.cos(b), math.sin(b)] for a, b in angles])
@@ -241,8 +242,9 @@ def _tree_shape(number: int) -> tuple[Mesh, Mesh, list[Points]]:
         builder.limb(np.array([0.0, 0.0, trunk - 0.5]), centre, (0.08, 0.03), SECONDARY, MATTE, 5)
         builder.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.15, seed=10 * number + k, detail=2)
         coarse.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.12, seed=k, detail=1)
+        distant.blob(centre, 1.1 * radii, PRIMARY, FOLIAGE, detail=0)
         casters.append(centre + ball * radii)
-    return builder.mesh(), coarse.mesh(), casters
+    return (builder.mesh(), coarse.mesh(), distant.mesh()), casters
 
 
 def _lamps(road: Road, side: float, start: float, end: float) -> list[Thing]:

@@ -28,6 +28,7 @@ HAZE_COLOUR = (214.0, 221.0, 226.0)
 SKY_LIGHT, SUN_LIGHT = (0.58, 0.62, 0.68), (0.66, 0.61, 0.50)
 TONE_STEPS = 4
 TONE_SIZE = 2048
+TONE_MASK = TONE_SIZE - 1
 
 
 class Stage(NamedTuple):
@@ -78,12 +79,13 @@ def lit(colour: Rgb, sky_light: float, sun_light: float) -> Rgb:
 
 
 @inlined
-def store(rgb: Array, y: int, x: int, colour: Rgb, haze: float, tone: Array) -> None:
-    """Write a pixel through haze and the display curve."""
-    last = TONE_SIZE - 1
-    for k in range(3):
-        value = (colour[k] + (HAZE_COLOUR[k] - colour[k]) * haze) * TONE_STEPS
-        rgb[y, x, k] = tone[min(last, max(0, int(value)))]
+def store(row: Array, x: int, colour: Rgb, haze: float, tone: Array) -> None:
+    """Write a pixel of a row (W, 3) through haze and the display curve; colours are below ``TONE_SIZE / TONE_STEPS``."""
+    thin = (1.0 - haze) * TONE_STEPS
+    thick = haze * TONE_STEPS
+    row[x, 0] = tone[int(colour[0] * thin + HAZE_COLOUR[0] * thick) & TONE_MASK]
+    row[x, 1] = tone[int(colour[1] * thin + HAZE_COLOUR[1] * thick) & TONE_MASK]
+    row[x, 2] = tone[int(colour[2] * thin + HAZE_COLOUR[2] * thick) & TONE_MASK]
 
 
 @kernel
@@ -176,8 +178,9 @@ def place_chunk(stage: Stage, eye: Array, dx: float, dy: float, far_x: float, fa
 def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Picture, row: int, k: Array) -> None:
     """Colour one row and write its depth, instance and class."""
     turn, lens, eye, noise, sun = view.turn, view.lens, view.eye, stage.noise, stage.sun
-    triangles, label, record, first = frame.triangle, frame.label, frame.record, surfaces.COORDINATES
-    depth, instance, semantic = picture.depth, picture.instance, picture.semantic
+    label, record, first, tone = frame.label, frame.record, surfaces.COORDINATES, stage.tone
+    triangles, inverse, shadow, unit = frame.triangle[row], frame.inverse_depth[row], frame.shadow[row], stage.unit[row]
+    rgb, depth, instance, semantic = picture.rgb[row], picture.depth[row], picture.instance[row], picture.semantic[row]
     y, per_fx = row + 0.5, 1.0 / lens[0]
     v = (y - lens[3]) / lens[1]
     dz = turn[1, 2] * v + turn[2, 2]
@@ -186,16 +189,16 @@ def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Pic
     base_x = turn[1, 0] * v + turn[2, 0] - turn[0, 0] * lens[2] * per_fx
     base_y = turn[1, 1] * v + turn[2, 1] - turn[0, 1] * lens[2] * per_fx
     start, until = 0, 0
-    for column in range(depth.shape[1]):
+    for column in range(depth.shape[0]):
         x = column + 0.5
         dx, dy = base_x + step_x * x, base_y + step_y * x
-        t = triangles[row, column]
+        t = triangles[column]
         if t >= 0:
-            z = 1.0 / frame.inverse_depth[row, column]
+            z = 1.0 / inverse[column]
             px, py, pz = eye[0] + dx * z, eye[1] + dy * z, eye[2] + dz * z
             tag, thick = label[t, TAG], z * stage.haze_1pm
             colour, haze = surface(record, label, walls, noise, t, x, y, px, py, pz, z, z * per_fx), thick / (1.0 + thick)
-            instance[row, column], semantic[row, column] = tag & 0xFFFF, tag >> 16
+            instance[column], semantic[column] = tag & 0xFFFF, tag >> 16
         elif dz < -0.0015:
             if column >= until:
                 start, until = column, column + CHUNK
@@ -203,14 +206,14 @@ def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Pic
             n = column - start
             s, d = k[first] + n * k[first + 2], k[first + 1] + n * k[first + 3]
             s_high, d_high = k[first + 4] + n * k[first + 6], k[first + 5] + n * k[first + 7]
-            z, colour, raised = ground(noise, k, s, d, s_high, d_high, frame.shadow[row, column])
+            z, colour, raised = ground(noise, k, s, d, s_high, d_high, shadow[column])
             haze = k[surfaces.HAZE]
-            instance[row, column], semantic[row, column] = 0, PAVEMENT_CLASS if raised else ROAD_CLASS
+            instance[column], semantic[column] = 0, PAVEMENT_CLASS if raised else ROAD_CLASS
         else:
-            z, haze, colour = math.inf, 0.0, sky(noise, dx, dy, stage.unit[row, column], k, sun)
-            instance[row, column], semantic[row, column] = 0, 0
-        depth[row, column] = z
-        store(picture.rgb, row, column, colour, haze, stage.tone)
+            z, haze, colour = math.inf, 0.0, sky(noise, dx, dy, unit[column], k, sun)
+            instance[column], semantic[column] = 0, 0
+        depth[column] = z
+        store(rgb, column, colour, haze, tone)
 
 
 @kernel

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.world.kernels import Array, inlined, kernel
+from scenarios.world.kernels import Array, inlined
 
 NOISE_SIZE = 256
 Rgb = tuple[float, float, float]
@@ -28,7 +28,7 @@ SKY_LOW, SKY_HIGH, CLOUDS = (220.0, 227.0, 231.0), (108.0, 158.0, 212.0), (244.0
 
 
 def noise_textures() -> NDArray[np.float32]:
-    """Tileable noise in [-1, 1], (3, 256, 256): fine grain, soft patches over 8 cells, soft patches over 32 cells."""
+    """Tileable noise in [-1, 1], three layers of 256 x 256 in one row: fine grain, patches over 8 and over 32 cells."""
     rng = np.random.default_rng(20)
     layers = [rng.uniform(-1.0, 1.0, (NOISE_SIZE, NOISE_SIZE))]
     for cell in (8, 32):
@@ -38,7 +38,7 @@ def noise_textures() -> NDArray[np.float32]:
             coarse = rng.uniform(-1.0, 1.0, (NOISE_SIZE // size, NOISE_SIZE // size))
             total += _smooth_upsample(coarse, size) * 0.55**octave
         layers.append(total / np.abs(total).max())
-    return np.stack(layers).astype(np.float32)
+    return np.stack(layers).astype(np.float32).ravel()
 
 
 def _smooth_upsample(coarse: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
@@ -52,36 +52,38 @@ def _smooth_upsample(coarse: NDArray[np.float64], factor: int) -> NDArray[np.flo
     return result
 
 
-@kernel
+@inlined
 def lookup(noise: Array, layer: int, u: float, v: float) -> float:
     """Nearest texel of a noise layer; coordinates in texels, wrapped."""
-    return float(noise[layer, int(math.floor(u)) & 255, int(math.floor(v)) & 255])
+    return float(noise[layer << 16 | (int(math.floor(u)) & 255) << 8 | int(math.floor(v)) & 255])
 
 
-@kernel
+@inlined
 def blended(noise: Array, layer: int, u: float, v: float) -> float:
     """Bilinear look-up of a noise layer."""
     low_u, low_v = math.floor(u), math.floor(v)
-    i, j, a, b = int(low_u) & 255, int(low_v) & 255, u - low_u, v - low_v
-    k, m = (i + 1) & 255, (j + 1) & 255
-    first = noise[layer, i, j] * (1.0 - b) + noise[layer, i, m] * b
-    second = noise[layer, k, j] * (1.0 - b) + noise[layer, k, m] * b
-    return float(first * (1.0 - a) + second * a)
+    column, a, b = int(low_v), u - low_u, v - low_v
+    row = layer << 16 | (int(low_u) & 255) << 8
+    below = layer << 16 | (int(low_u) + 1 & 255) << 8
+    i, j = column & 255, column + 1 & 255
+    first = noise[row | i] + (noise[row | j] - noise[row | i]) * b
+    second = noise[below | i] + (noise[below | j] - noise[below | i]) * b
+    return float(first + (second - first) * a)
 
 
-@kernel
+@inlined
 def covered(x: float, low: float, high: float, half: float, per: float) -> float:
     """Share of the interval x ± ``half`` (``per`` is the inverse of its width) that lies in [low, high]."""
     return max(0.0, min(x + half, high) - max(x - half, low)) * per
 
 
-@kernel
+@inlined
 def mix(a: Rgb, b: Rgb, share: float) -> Rgb:
     """``a`` at 0, ``b`` at 1."""
     return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share
 
 
-@kernel
+@inlined
 def markings(s: float, side: float, k: Array, lane: float, kerb: float) -> float:
     """Coverage by white paint: dashed middle line, solid edge lines, marks between parking bays."""
     paint = 0.0
@@ -162,7 +164,7 @@ def sky(noise: Array, dx: float, dy: float, unit: float, k: Array, sun: Array) -
     return colour
 
 
-@kernel
+@inlined
 def hash_cell(a: float, b: float, seed: float) -> float:
     """A number in [0, 1) for a cell."""
     mixed = (int(a) * 73856093) ^ (int(b) * 19349663) ^ (int(seed) * 83492791)

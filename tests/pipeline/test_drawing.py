@@ -200,11 +200,25 @@ def test_layers_are_reordered_until_nothing_crosses_where_that_is_possible() -> 
 def test_the_lanes_of_a_stream_that_passes_layers_stand_in_one_line() -> None:
     top, bottom = Cell("top", 60.0, 20.0, True), Cell("bottom", 60.0, 20.0, True)
     lanes = [Cell("way", 16.0, 0.0, False) for _ in range(3)]
-    others = [Cell(f"other{i}", 40.0 + 50.0 * i, 20.0, True) for i in range(3)]
+    others = [Cell(f"other{i}", 40.0 + 250.0 * (i % 2), 20.0, True) for i in range(3)]
     for above, below in zip([top, *lanes], [*lanes, bottom], strict=True):
         join(above, below)
-    place_rows([[top], *([lane, other] for lane, other in zip(lanes, others, strict=True)), [bottom]])
+    for above, below in zip([top, *others], [*others, bottom], strict=True):
+        join(above, below)
+    place_rows([[top], *([other, lane] for lane, other in zip(lanes, others, strict=True)), [bottom]])
     assert len({lane.x for lane in lanes}) == 1
+    for lane, other in zip(lanes, others, strict=True):
+        assert lane.x - other.x >= (lane.width + other.width) / 2 + GAP_X - 1e-6
+
+
+@given(st.integers(1, 6), st.floats(20.0, 200.0))
+def test_readers_stand_evenly_around_their_writer(readers: int, width: float) -> None:
+    writer = Cell("writer", 60.0, 20.0, True)
+    below = [Cell(str(i), width, 20.0, True) for i in range(readers)]
+    for cell in below:
+        join(writer, cell)
+    place_rows([[writer], below])
+    assert sum(cell.x for cell in below) / readers == pytest.approx(writer.x, abs=1e-6)
 
 
 @given(st.lists(st.floats(10.0, 300.0), min_size=2, max_size=8))

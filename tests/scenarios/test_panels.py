@@ -60,7 +60,7 @@ def test_the_video_is_a_relative_link(made: list[Panel | Path]) -> None:
 def test_the_drive_says_how_each_variant_ended(made: list[Panel | Path]) -> None:
     text = html(made, "The drive")
     assert f"hits the person at {IMPACT_MPS:.1f} m/s" in text
-    assert re.search(r"stops \d\.\d m before the person", text)
+    assert re.search(r"stops \d\.\d+ m before the person", text)
     marks = re.findall(r"<title>(\w+): (\w+), ([\d.]+) s</title>", text)
     assert (
         ("hits", "hit", "1.20") in marks and ("stops", "seen", "0.50") in marks and ("stops", "brakes", "0.60") in marks
