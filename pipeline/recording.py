@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import platform
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,40 +18,65 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from mcap.writer import CompressionType, Writer
+from mcap.data_stream import RecordBuilder
+from mcap.records import DataEnd, Footer
+from mcap.writer import MCAP0_MAGIC, CompressionType, Writer
 
 from pipeline.digest import RunDigest, value_digest
 from pipeline.errors import RecordingFailed
 from pipeline.events import Event, Sent
+from pipeline.logschema import EVENT_SCHEMA, stream_schema
+from pipeline.timestamps import seconds
 
 EVENTS = "/skylane/events"
 METADATA = "skylane"
+LIBRARY = "skylane"
 LAUNCH = "launch.yaml"
+RESULT = "result.json"
 CHUNK_BYTES = 1 << 20
-"""A run that is killed loses the last chunk at most."""
+FLUSH_EVERY = seconds(1)
+"""Of the run's time. A run that is killed loses what came since, or the last chunk, whichever is less."""
 JPEG_QUALITY = 85
 INLINE_ELEMENTS = 4096
 """Arrays up to this size are written out; larger ones by shape, type and digest."""
 
-_ENVELOPE = {name: {"type": "integer"} for name in ("n", "at", "t", "origin")} | {
-    name: {"type": "string"} for name in ("operator", "stream", "quality", "winner", "digest")
-}
-_TIME = {"type": "object", "properties": {"sec": {"type": "integer"}, "nsec": {"type": "integer"}}}
+_HINT = "free space or choose another folder: -o output=FOLDER"
 
 
-def plain(value: Any) -> Any:
-    """A payload as builtins for JSON; large arrays as ``{shape, dtype, digest}``."""
-    if isinstance(value, msgspec.Struct):
-        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+class _Logged(msgspec.Struct, omit_defaults=True):
+    n: int
+    at: int
+    operator: str
+    t: int
+    stream: str
+    origin: int
+    quality: str
+    winner: str
+    digest: str
+    value: Any
+    timestamp: dict[str, int] | None = None
+    frame_id: str | None = None
+    format: str | None = None
+    data: str | None = None
+    depth: dict[str, float] | None = None
+
+
+def _plain_array(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if value.size <= INLINE_ELEMENTS:
             return value.tolist()
         return {"shape": list(value.shape), "dtype": str(value.dtype), "digest": value_digest(value).hex()}
-    if isinstance(value, (tuple, list)):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.generic):
+        return value.item()
+    raise NotImplementedError(f"{type(value).__name__} cannot travel on a stream")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain_array)
+
+
+def plain(value: Any) -> Any:
+    """A payload as it reads in the log: builtins; large arrays as ``{shape, dtype, digest}``, NaN as None."""
+    return msgspec.json.decode(_ENCODER.encode(value))
 
 
 class Recorder:
@@ -63,35 +90,53 @@ class Recorder:
         self._digest = RunDigest()
         self._channels: dict[str, int] = {}
         self._count = 0
-        self._last = 0
+        self._flush_at = int(FLUSH_EVERY)
         self._failed = False
-        self._about = {"seed": str(seed), "python": platform.python_version(), **_versions(), **(about or {})}
+        self._has_jpeg = find_spec("cv2") is not None
+        self._about = {
+            "seed": str(seed),
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "pictures": f"jpeg {JPEG_QUALITY}" if self._has_jpeg else "shape and digest only: OpenCV is not installed",
+            **_versions(),
+            **(about or {}),
+        }
         try:
-            self._file = path.open("wb")
+            self._output = _Output(path)
         except OSError as error:
             raise self._failure(error) from error
         packed = CompressionType.LZ4 if find_spec("lz4") else CompressionType.NONE
-        self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=packed, enable_data_crcs=True)
-        self._guarded(self._start, launch)
+        self._writer = Writer(self._output, chunk_size=CHUNK_BYTES, compression=packed)  # type: ignore[arg-type]
+        self._flush: Callable[[], None] | None = getattr(self._writer, "flush", None)  # mcap before 1.6 has none
+        try:
+            self._guarded(self._start, launch)
+        except RecordingFailed:
+            self.close()
+            raise
 
     def on_event(self, event: Event) -> None:
         """Write one event."""
-        if self._failed:
+        if self._failed or self._output.closed:
             return
         self._digest.on_event(event)
-        self._last = max(self._last, event.at)
         self._guarded(self._write_sent if type(event) is Sent else self._write_other, event)
         self._count += 1
 
-    def close(self) -> None:
-        """Finish the file with its index and the run's hash. May be called again."""
-        if self._file.closed:
+    def close(self, *, interrupted: bool = False) -> None:
+        """Finish the file with its index and the run's hash. May be called again.
+
+        ``interrupted``: the run was ended early, so a replay is compared only as far as the record goes.
+        """
+        if self._output.closed:
             return
         try:
             if not self._failed:
-                self._guarded(self._finish)
+                self._guarded(self._finish, interrupted)
         finally:
-            self._file.close()
+            try:
+                self._output.close()
+            except OSError as error:
+                raise self._failure(error) from error
 
     def __enter__(self) -> Recorder:
         return self
@@ -99,85 +144,135 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(interrupted=kind is not None)
 
     def _start(self, launch: str) -> None:
-        self._writer.start(library="skylane")
+        self._writer.start(library=LIBRARY)
         self._writer.add_attachment(0, 0, LAUNCH, "application/yaml", launch.encode())
-        schema = self._writer.register_schema("skylane.Event", "jsonschema", b'{"type":"object"}')
+        self._writer.add_metadata(METADATA, self._about)  # again at the end, with the hash: a run may be killed
+        schema = self._writer.register_schema("skylane.Event", "jsonschema", json.dumps(EVENT_SCHEMA).encode())
         self._channels[EVENTS] = self._writer.register_channel(EVENTS, "json", schema)
 
-    def _finish(self) -> None:
+    def _finish(self, interrupted: bool) -> None:
         self._about |= {"hash": self._digest.hexdigest(), "output_hash": self._digest.outputs_hexdigest()}
-        self._writer.add_metadata(METADATA, self._about | {"events": str(self._count)})
+        self._about |= {"events": str(self._count)} | ({"interrupted": "true"} if interrupted else {})
+        self._writer.add_metadata(METADATA, self._about)
         self._writer.finish()  # type: ignore[no-untyped-call]
 
     def _write_other(self, event: Event) -> None:
-        data = msgspec.json.encode({"n": self._count, **msgspec.to_builtins(event)})
-        self._add(EVENTS, event.at, data)
+        self._add(EVENTS, event.at, b'{"n":%d,' % self._count + msgspec.json.encode(event)[1:])
 
     def _write_sent(self, sent: Sent) -> None:
         value = sent.value
-        record: dict[str, Any] = {
-            "n": self._count,
-            **{name: getattr(sent, name) for name in ("at", "operator", "t", "stream", "origin", "quality", "winner")},
-            "digest": value_digest(value).hex(),
-        }
+        record = _Logged(
+            self._count,
+            sent.at,
+            sent.operator,
+            sent.t,
+            sent.stream,
+            sent.origin,
+            sent.quality,
+            sent.winner,
+            value_digest(value).hex(),
+            value,
+        )
+        picture, depth_m = getattr(value, "rgb", None), getattr(value, "depth_m", None)
+        if picture is not None and self._has_jpeg:
+            _add_picture(record, value, _jpeg(picture))
+        if isinstance(depth_m, np.ndarray) and depth_m.size > 0:
+            record.depth = {"min_m": float(np.min(depth_m)), "median_m": float(np.median(depth_m))}
         topic = "/" + sent.stream.replace(".", "/")
-        picture = getattr(value, "rgb", None)
-        jpeg = _jpeg(picture) if picture is not None else None
-        if jpeg is not None:
-            record |= _compressed_image(sent.t, value, jpeg)
-        record["value"] = plain(value)
         if topic not in self._channels:
-            self._open_channel(topic, type(value), is_picture=jpeg is not None)
-        self._add(topic, sent.at, msgspec.json.encode(record))
-
-    def _open_channel(self, topic: str, type_: type, *, is_picture: bool) -> None:
-        properties: dict[str, Any] = {**_ENVELOPE, "value": {"type": "object", "title": type_.__name__}}
-        name = f"skylane.{type_.__name__}"
-        if is_picture:
-            name = "foxglove.CompressedImage"
-            properties |= {
-                "timestamp": _TIME,
-                "frame_id": {"type": "string"},
-                "format": {"type": "string"},
-                "data": {"type": "string", "contentEncoding": "base64"},
-            }
-        text = json.dumps({"title": name, "type": "object", "properties": properties})
-        schema = self._writer.register_schema(name, "jsonschema", text.encode())
-        self._channels[topic] = self._writer.register_channel(topic, "json", schema)
+            name, schema = stream_schema(value, is_picture=record.data is not None, inline=INLINE_ELEMENTS)
+            number = self._writer.register_schema(name, "jsonschema", json.dumps(schema).encode())
+            self._channels[topic] = self._writer.register_channel(topic, "json", number)
+        self._add(topic, sent.at, _ENCODER.encode(record))
 
     def _add(self, topic: str, at: int, data: bytes) -> None:
         self._writer.add_message(self._channels[topic], at, data, at, self._count & 0xFFFFFFFF)
+        if at >= self._flush_at and self._flush is not None:
+            self._flush_at = at + FLUSH_EVERY
+            self._flush()
 
-    def _guarded(self, action: Any, *arguments: Any) -> None:
+    def _guarded(self, action: Callable[..., None], *arguments: Any) -> None:
         try:
             action(*arguments)
         except OSError as error:
             self._failed = True
+            self._output.end()
             raise self._failure(error) from error
 
     def _failure(self, error: OSError) -> RecordingFailed:
-        what = f"cannot be written: {error.strerror or error}"
-        return RecordingFailed(
-            what, where=str(self._path), hint="free space or choose another folder: -o output=FOLDER"
-        )
+        return RecordingFailed(f"cannot be written: {error.strerror or error}", where=str(self._path), hint=_HINT)
 
 
-def _compressed_image(t: int, value: Any, jpeg: bytes) -> dict[str, Any]:
-    camera = getattr(value, "camera", None)
-    return {
-        "timestamp": {"sec": t // 10**9, "nsec": t % 10**9},
-        "frame_id": getattr(camera, "frame_id", "camera"),
-        "format": "jpeg",
-        "data": base64.b64encode(jpeg).decode(),
-    }
+class _Output:
+    """The file below the MCAP writer. A write that fails half-way is taken back, so that only whole records stand."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+        self._size = 0
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def write(self, data: bytes) -> int:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(self._size)
+                self._file.seek(self._size)
+            raise
+        self._size += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._size
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def end(self) -> None:
+        """End the file without an index: what was written so far is a valid MCAP file, if these 50 bytes still fit."""
+        builder = RecordBuilder()  # type: ignore[no-untyped-call]
+        DataEnd(0).write(builder)
+        Footer(0, 0, 0).write(builder)
+        with suppress(OSError):
+            self.write(builder.end() + MCAP0_MAGIC)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def write_result(folder: Path, result: dict[str, Any]) -> Path:
+    """Write ``result.json`` in one step: whoever looks sees the old one or all of the new. Raises RecordingFailed."""
+    path = folder / RESULT
+    partial = folder / f".{RESULT}.partial"
+    try:
+        partial.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise RecordingFailed(f"cannot be written: {error.strerror or error}", where=str(path), hint=_HINT) from error
+    return path
+
+
+def _add_picture(record: _Logged, value: Any, jpeg: bytes | None) -> None:
+    if jpeg is None:
+        return
+    record.timestamp = {"sec": record.t // 10**9, "nsec": record.t % 10**9}
+    record.frame_id = getattr(getattr(value, "camera", None), "frame_id", "camera")
+    record.format, record.data = "jpeg", base64.b64encode(jpeg).decode()
 
 
 def _jpeg(rgb: Any) -> bytes | None:
-    """The picture as JPEG; None for an empty one or where OpenCV is not installed."""
-    if rgb.size == 0 or find_spec("cv2") is None:
+    """The picture as JPEG; None for what is none (empty, not three bytes a pixel)."""
+    if not isinstance(rgb, np.ndarray) or rgb.size == 0 or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         return None
     import cv2
 
@@ -188,21 +283,31 @@ def _jpeg(rgb: Any) -> bytes | None:
 def _versions() -> dict[str, str]:
     found = {}
     for name in ("skylane", "numpy", "numba", "torch", "opencv-python-headless"):
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    commit = _commit(Path.cwd())
+    commit = commit_of(Path.cwd())
     return found | ({"git": commit} if commit else {})
 
 
-def _commit(folder: Path) -> str:
+def commit_of(folder: Path) -> str:
     """The checked-out commit of the repository around ``folder``, read from its files; empty outside of one."""
     for place in (folder, *folder.parents):
-        head = place / ".git" / "HEAD"
+        git = place / ".git"
         try:
-            text = head.read_text().strip()
-            return text if not text.startswith("ref: ") else (place / ".git" / text[5:]).read_text().strip()
+            if git.is_file():  # a linked worktree
+                git = place / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+            head = (git / "HEAD").read_text(encoding="utf-8").strip()
+            return _resolved(git, head.removeprefix("ref: ")) if head.startswith("ref: ") else head
         except OSError:
             continue
     return ""
+
+
+def _resolved(git: Path, ref: str) -> str:
+    shared = git / "commondir"
+    if shared.is_file():
+        git = git / shared.read_text(encoding="utf-8").strip()
+    if (git / ref).is_file():
+        return (git / ref).read_text(encoding="utf-8").strip()
+    packed = (git / "packed-refs").read_text(encoding="utf-8").splitlines()
+    return next((line.split()[0] for line in packed if line.endswith(f" {ref}")), "")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from mcap.records import Attachment, Channel, Message, Metadata
+from mcap.records import Attachment, Channel, DataEnd, Message, Metadata
 from mcap.stream_reader import StreamReader
 
 from pipeline.errors import InvalidRecord
@@ -45,6 +45,7 @@ class RunLog:
         self.complete = False
         self._topics: dict[int, str] = {}
         self._messages: list[tuple[str, bytes]] = []
+        self._ended = False
         self._read()
 
     def topics(self) -> list[str]:
@@ -98,6 +99,9 @@ class RunLog:
             raise InvalidRecord("is an MCAP file, but not a run's log", where=str(self.path))
 
     def _take(self, record: Any) -> None:
+        if self._ended and isinstance(record, (Message, Metadata, Attachment)):
+            raise ValueError("data after the end of the data")
+        self._ended = self._ended or isinstance(record, DataEnd)
         if isinstance(record, Channel):
             self._topics[record.id] = record.topic
         elif isinstance(record, Message):

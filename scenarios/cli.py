@@ -53,15 +53,26 @@ def outcomes(
 
 
 def train(
-    size: Annotated[str, typer.Argument(help="small, medium, large or all.")] = "all",
-    pictures: Annotated[int, typer.Option(min=10, help="Rendered pictures to train on.")] = 2000,
-    minutes: Annotated[float, typer.Option(min=0.1, help="Training time for each size.")] = 8.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for weights and cards; the package's own without it.")
-    ] = None,
+    pictures: Annotated[int, typer.Option(min=10, help="Rendered pictures to train on.")] = 2400,
+    minutes: Annotated[str, typer.Option(help="Of training for small, medium and large.")] = "8,8,10",
+    held_out: Annotated[int, typer.Option(min=10, help="Pictures of the held-out seed to judge on.")] = 600,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+    out: Annotated[Path, typer.Option(help="Folder for weights, cards and checkpoints.")] = Path("runs/detectors"),
 ) -> None:
-    """Train the detectors on pictures of the embedded world and write their model cards."""
-    from scenarios.training import train_family
+    """Train the detectors on pictures of the embedded world, judge them, write their model cards.
 
-    train_family(size, pictures=pictures, minutes=minutes, seed=seed, out=out)
+    Use the result with -o detect.args.weights=FOLDER, or copy it over the package's own weights.
+    """
+    import time
+
+    from operators.models.cards import SIZES
+    from scenarios.training import evaluate, train_family
+
+    try:
+        shares = dict(zip(SIZES, (float(share) for share in minutes.split(",")), strict=True))
+    except ValueError:
+        raise typer.BadParameter(f"--minutes {minutes!r}: write three numbers, for example 8,8,10") from None
+    train_family(pictures=pictures, minutes=shares, seed=seed, out=out, report=print)
+    for size in SIZES:
+        evaluate(size, pictures=held_out, out=out, now_ns=time.perf_counter_ns, report=print)
+    print(out / "MODEL_CARD.md")

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from operators.detection.torch_detector import TorchDetector
-from operators.messages import LABELS, Detection
+from operators.messages import LABELS, CameraModel, Detection
 from operators.models import cards, evaluation, loading, training
 from operators.models.examples import Example, Examples
 from pipeline.errors import UsageError
@@ -26,6 +26,8 @@ STEPS_PER_MINUTE = {"small": 700, "medium": 450, "large": 300}
 """Fixed, so that ``minutes`` names the same training on every computer; about right on one core of a 2024 server."""
 PROMINENT_PX = 2000
 """An object with this many pixels in view counts as wholly visible, whatever share of it that is."""
+SILHOUETTE_M2 = 0.28
+"""Silhouette of a small person seen from the side."""
 CROPS_PX = {"small": (256, 112), "medium": (320, 128), "large": (320, 144)}
 DATA = (
     "Rendered streets of `scenarios.dataset`: random roads, traffic, people, occluders, light; picture k of a seed "
@@ -141,7 +143,7 @@ def evaluate(
 ) -> cards.ModelCard:
     """Judges ``out/<size>.safetensors`` on held-out pictures and writes figures, thresholds and latency onto its card.
 
-    ``now_ns`` is the clock that times single calls; ``runs`` of them are made.
+    ``now_ns`` is the clock that times ``runs`` single calls: processor time, so that a busy machine does not count.
     """
     _architecture(size)
     weights = out / f"{size}.safetensors"
@@ -179,10 +181,19 @@ def example(seed: int, index: int) -> Example:
         rgb=rgb,
         labels=np.array([LABELS.index(box.label) for box in boxes], dtype=np.int64),
         boxes=np.array([(box.x0_px, box.y0_px, box.x1_px, box.y1_px) for box in boxes], np.float32).reshape(-1, 4),
-        # The share counts what lies beside the picture as hidden: the half truck that fills a third of it is not.
-        visible=np.array([max(box.visible_share, min(1.0, box.pixels / PROMINENT_PX)) for box in boxes], np.float32),
+        visible=np.array([_visible(box) for box in boxes], dtype=np.float32),
         distance_m=np.array([box.distance_m for box in boxes], dtype=np.float32),
     )
+
+
+def _visible(box: dataset.LabelledBox) -> float:
+    """The share in view that teaches and counts; geometry alone knows neither trees nor the picture's edge."""
+    # A half truck that fills a third of the picture is no hidden object, although half of it lies beside the picture.
+    share = max(box.visible_share, min(1.0, box.pixels / PROMINENT_PX))
+    if box.label == "pedestrian":
+        whole_px = SILHOUETTE_M2 * (CameraModel().fx_px / max(1.0, box.distance_m)) ** 2
+        share = min(share, box.pixels / whole_px)
+    return share
 
 
 def _store(stem: Path, examples: Examples) -> None:

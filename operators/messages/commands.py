@@ -6,7 +6,10 @@ from pipeline.messages import Message
 
 
 class ControlCommand(Message, frozen=True, kw_only=True):
-    """Pedals and steering. Throttle and brake in [0, 1]; ``steer_rad`` is the road-wheel angle, positive to the left."""
+    """Pedals and steering.
+
+    Throttle and brake in [0, 1]; ``steer_rad`` is the road-wheel angle, positive to the left.
+    """
 
     throttle: float
     brake: float

@@ -9,7 +9,9 @@ from pipeline.messages import Message, readonly
 
 
 class Route(Message, frozen=True, kw_only=True):
-    """Centre line of the lane to follow, ``x_m``/``y_m``: (points,) float64, in driving direction, at most 2 m apart."""
+    """Centre line of the lane to follow, ``x_m``/``y_m``: (points,) float64, in driving direction, at most 2 m
+    apart.
+    """
 
     x_m: NDArray[np.float64]
     y_m: NDArray[np.float64]

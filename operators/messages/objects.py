@@ -1,4 +1,6 @@
-"""Road users from pixel to prediction: detection (2-D), track (2-D with identity), obstacle (located), prediction (future)."""
+"""Road users from pixel to prediction: detection (2-D), track (2-D with identity), obstacle (located), prediction
+(future).
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,9 @@ class Obstacles(Message, frozen=True, kw_only=True):
 
 
 class Prediction(Message, frozen=True, kw_only=True):
-    """Where one obstacle is expected, ``path_m``: (steps, 2) float64 in map, step k at (k + 1) · ``Predictions.step_s``."""
+    """Where one obstacle is expected, ``path_m``: (steps, 2) float64 in map, step k at (k + 1) ·
+    ``Predictions.step_s``.
+    """
 
     obstacle: Obstacle
     path_m: NDArray[np.float64]

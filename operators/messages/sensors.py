@@ -12,7 +12,7 @@ class CameraModel(Message, frozen=True, kw_only=True):
     """A pinhole camera without distortion and where it sits on the ego.
 
     The mount is given in the ego frame (x forward, y left, z up, origin at the rear axle on the road); the optical
-    frame is x right, y down, z into the picture. ``pitch_rad`` is positive when the camera looks down (a rotation about +y).
+    frame is x right, y down, z into the picture. ``pitch_rad`` is positive when the camera looks down (about +y).
     """
 
     width_px: int = 640
@@ -41,7 +41,9 @@ class CameraFrame(Message, frozen=True, kw_only=True):
 
 
 class DepthFrame(Message, frozen=True, kw_only=True):
-    """Distance along the optical axis, ``depth_m``: (height, width) float32 metres, ``inf`` for sky; (0, 0) without pixels."""
+    """Distance along the optical axis, ``depth_m``: (height, width) float32 metres, ``inf`` for sky; (0, 0) without
+    pixels.
+    """
 
     depth_m: NDArray[np.float32]
     camera: CameraModel

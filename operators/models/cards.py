@@ -60,7 +60,7 @@ class ClassFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """Time of one ``detect`` call, resize to boxes, batch 1."""
+    """Processor time of one ``detect`` call, resize to boxes, batch 1: what it takes on a core of its own."""
 
     p50_ms: float
     p99_ms: float
@@ -160,6 +160,8 @@ def markdown(cards: list[ModelCard]) -> str:
         "640 × 360 pictures. Generated from `cards.json` by the evaluation; do not edit.",
         "",
         "## Size and speed",
+        "",
+        "Processor time of one picture on one thread, from resizing to boxes.",
         "",
         "| model | input px | parameters | file kB | p50 ms | p99 ms | measured on |",
         "|---|---|---|---|---|---|---|",

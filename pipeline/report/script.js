@@ -53,6 +53,8 @@ function axis(c, w, height, x, view) {
     c.textAlign = "center"; c.fillText((t / 1000).toFixed(step < 100 ? 3 : 1) + " s", Math.min(x(t), w - 20), height - 8);
   }
 }
+// The only way in which an operator works needs no colour of its own: its lane says who it is.
+const shade = (run, kind) => kind < run.rivals ? colour(kind) : css("--dim");
 function legend(key, names, extra) {
   names.forEach((name, i) => { const mark = document.createElement("i"); mark.style.background = colour(i); key.append(mark, name) });
   if (extra) key.append(extra);
@@ -69,10 +71,17 @@ for (const run of DATA.runs) {
     c.save(); c.beginPath(); c.rect(left, 0, w - left - 8, h); c.clip();
     for (const [lane, kind, from, to, , outcome] of run.slices) {
       if (to < view.from || from > view.to) continue;
-      c.globalAlpha = outcome === "done" ? 0.9 : 0.35; c.fillStyle = colour(kind);
+      c.globalAlpha = outcome === "done" ? 0.9 : 0.35; c.fillStyle = shade(run, kind);
       c.fillRect(x(from), row.get(lane) * LANE + 4, Math.max(1, x(to) - x(from) - 0.5), LANE - 8);
     }
-    c.globalAlpha = 1;
+    c.globalAlpha = 1; c.strokeStyle = css("--miss");
+    // Close up: until when each timestamp had to be answered here.
+    if (view.to - view.from < 3000) for (const [lane, from, to] of run.limits) {
+      if (!row.has(lane) || to < view.from || from > view.to) continue;
+      const y = row.get(lane) * LANE;
+      c.beginPath(); c.moveTo(x(from), y + LANE - 2.5); c.lineTo(x(to), y + LANE - 2.5);
+      c.moveTo(x(to), y + 3); c.lineTo(x(to), y + LANE - 2); c.stroke();
+    }
     for (const [lane, why, at] of run.marks) {
       const y = row.get(lane) * LANE;
       if (why === "miss") { c.fillStyle = css("--miss"); c.beginPath(); c.arc(x(at), y + LANE / 2, 3.5, 0, 7); c.fill() }
@@ -86,7 +95,7 @@ for (const run of DATA.runs) {
     const s = run.slices.find(s => s[0] === lane && s[2] <= t && t <= s[3]);
     return s ? `${run.lanes[lane]}: ${run.kinds[s[1]]} ${s[5]}\nt = ${s[4]} ms, took ${(s[3] - s[2]).toFixed(1)} ms` : "";
   });
-  legend(key, run.kinds, "");
+  legend(key, run.kinds.slice(0, run.rivals), run.limits.length ? "  Zoom in to see the deadlines." : "");
 }
 for (const run of DATA.runs) {
   if (!run.answers.length) continue;

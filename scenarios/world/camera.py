@@ -127,7 +127,8 @@ class Renderer:
         frame.triangle.fill(-1)
         frame.shadow.fill(0)
         sun_shares(self._library, self._objects, self._casters, self._receivers, stage.sun)
-        draw(self._library, self._objects, view, stage.sun, frame)
+        order = np.argsort(np.hypot(self._objects.pose[:, 0] - eye[0], self._objects.pose[:, 1] - eye[1]), kind="stable")
+        draw(self._library, self._objects, order, view, stage.sun, frame)
         draw_shadows(self._library, self._objects, self._footprint, view, stage.sun, frame)
         shade(self._walls, view, stage, frame, picture, self._row)
         rgb = picture.rgb.copy()
@@ -217,10 +218,11 @@ def _objects(scenario: Scenario, static: Scenery, rng: np.random.Generator) -> t
 
 def _walls(scenario: Scenario, static: Scenery) -> NDArray[np.float64]:
     """Rows for ``surfaces.facade``, one per object."""
-    walls = np.zeros((len(scenario.actors) + len(static.things), 20))
+    walls = np.zeros((len(scenario.actors) + len(static.things), 23))
     for row, thing in enumerate(static.things, len(scenario.actors)):
         if thing.semantic == BUILDING:
             x, y, z, yaw = thing.pose
             walls[row, :5] = x, y, z, math.cos(yaw), math.sin(yaw)
-            walls[row, 5:8], walls[row, 8:11], walls[row, 11:] = thing.palette[0], thing.palette[2], thing.style
+            walls[row, 5:8], walls[row, 8:11], walls[row, 11:20] = thing.palette[0], thing.palette[2], thing.style
+            walls[row, 20:] = 1.0 / walls[row, [18, 19, 11]]
     return walls

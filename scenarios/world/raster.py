@@ -124,7 +124,7 @@ def fill(polygon: Array, count: int, a: float, b: float, c: float, index: int, d
     return True
 
 
-@kernel
+@inlined
 def mirrored(nx: float, ny: float, nz: float, ex: float, ey: float, ez: float, sun: Array, share: float) -> float:
     """Share of mirrored sky and sun on paint or glass with this normal; (ex, ey, ez) points to the eye."""
     cosine = nx * ex + ny * ey + nz * ez
@@ -227,7 +227,7 @@ def draw_clipped(vertex: Array, rows: tuple[int, int, int], mirror: bool, view: 
     return True
 
 
-@kernel
+@inlined
 def fill_triangle(vertex: Array, p: int, q: int, r: int, a: float, b: float, c: float, frame: Frame, drawn: int) -> None:
     """Fill a triangle of projected vertices; edges run top to bottom so that neighbours agree on every pixel."""
     if vertex[q, ROW] < vertex[p, ROW]:
@@ -256,7 +256,7 @@ def fill_triangle(vertex: Array, p: int, q: int, r: int, a: float, b: float, c: 
         fill_span(frame.inverse_depth[y], frame.triangle[y], begin, stop, b * yc + c + 0.5 * a, a, drawn)
 
 
-@kernel
+@inlined
 def faces(vertex: Array, p: int, q: int, r: int, width: int, height: int) -> bool:
     """Whether a triangle may be seen: it faces the eye and covers a pixel's centre, or it reaches behind the near plane."""
     if vertex[p, 2] <= NEAR_M or vertex[q, 2] <= NEAR_M or vertex[r, 2] <= NEAR_M:
@@ -270,7 +270,7 @@ def faces(vertex: Array, p: int, q: int, r: int, width: int, height: int) -> boo
     return begin < stop and first < end
 
 
-@kernel
+@inlined
 def draw_triangle(vertex: Array, rows: tuple[int, int, int], mirror: bool, view: View, frame: Frame, drawn: int) -> bool:
     """Fill one triangle that ``faces`` the eye and write its light planes to record ``drawn``; False if nothing is drawn."""
     p, q, r = rows
@@ -338,10 +338,11 @@ def draw_object(library: Library, objects: Objects, o: int, view: View, sun: Arr
 
 
 @kernel
-def draw(library: Library, objects: Objects, view: View, sun: Array, frame: Frame) -> int:
-    """Draw every object in view into cleared buffers; returns the number of triangles recorded."""
+def draw(library: Library, objects: Objects, order: Array, view: View, sun: Array, frame: Frame) -> int:
+    """Draw every object in view into cleared buffers, in ``order`` (near ones first saves work); returns the number of
+    triangles recorded."""
     drawn = 0
-    for o in range(objects.mesh.shape[0]):
+    for o in order:
         mesh = objects.mesh[o]
         if mesh >= 0 and in_view(objects.pose[o], library.radii[mesh] * objects.pose[o, 4], view, frame.triangle.shape[1]):
             drawn = draw_object(library, objects, o, view, sun, frame, drawn)

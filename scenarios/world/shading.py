@@ -144,8 +144,8 @@ def surface(record: Array, label: Array, walls: Array, noise: Array, t: int, x: 
     soft = min(1.1, max(0.15, (record[t, 3] * x + record[t, 4] * y + record[t, 5]) * z))
     colour = (float(record[t, 9]), float(record[t, 10]), float(record[t, 11]))
     if material == FACADE:
-        wide = pixel * max(1.0, z * record[t, 6])
-        colour = facade(walls, label[t, OWNER], label[t, SLOT], px, py, pz, 0.5 * wide, 0.5 * pixel)
+        ratio = max(1.0, z * record[t, 6])
+        colour = facade(walls, label[t, OWNER], label[t, SLOT], px, py, pz, 0.5 * pixel, 1.0 / pixel, ratio)
         tone = 1.0 + 0.05 * lookup(noise, 2, (px + py) * 5.0, pz * 9.0)
         return lit((colour[0] * tone, colour[1] * tone, colour[2] * tone), soft, sun)
     if material == FOLIAGE or material == ROOF:
@@ -188,7 +188,7 @@ def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Pic
     step_x, step_y = turn[0, 0] * per_fx, turn[0, 1] * per_fx
     base_x = turn[1, 0] * v + turn[2, 0] - turn[0, 0] * lens[2] * per_fx
     base_y = turn[1, 1] * v + turn[2, 1] - turn[0, 1] * lens[2] * per_fx
-    start, until = 0, 0
+    start, until, z, colour = 0, 0, 0.0, (0.0, 0.0, 0.0)
     for column in range(depth.shape[0]):
         x = column + 0.5
         dx, dy = base_x + step_x * x, base_y + step_y * x
@@ -210,7 +210,10 @@ def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Pic
             haze = k[surfaces.HAZE]
             instance[column], semantic[column] = 0, PAVEMENT_CLASS if raised else ROAD_CLASS
         else:
-            z, haze, colour = math.inf, 0.0, sky(noise, dx, dy, unit[column], k, sun)
+            # The sky is smooth: two pixels share a colour.
+            if column & 1 == 0 or z < math.inf:
+                colour = sky(noise, dx, dy, unit[column], k, sun)
+            z, haze = math.inf, 0.0
             instance[column], semantic[column] = 0, 0
         depth[column] = z
         store(rgb, column, colour, haze, tone)
@@ -226,18 +229,17 @@ def shade(walls: Array, view: View, stage: Stage, frame: Frame, picture: Picture
 @kernel
 def soften(frame: Frame, rgb: Array, out: Array) -> None:
     """Blend along the outlines of objects what one sample a pixel would leave as steps. ``out`` starts as a copy."""
-    triangle, label = frame.triangle, frame.label
-    height, width = triangle.shape
+    label, (height, width) = frame.label, frame.triangle.shape
     for y in range(1, height - 1):
+        above, here, below = frame.triangle[y - 1], frame.triangle[y], frame.triangle[y + 1]
         for x in range(1, width - 1):
-            own = triangle[y, x]
-            up, down, left, right = triangle[y - 1, x], triangle[y + 1, x], triangle[y, x - 1], triangle[y, x + 1]
-            if up == own and down == own and left == own and right == own:
+            own = here[x]
+            if above[x] == own and below[x] == own and here[x - 1] == own and here[x + 1] == own:
                 continue
-            o = label[own, OWNER] if own >= 0 else -1
-            same = (label[up, OWNER] if up >= 0 else -1) == o and (label[down, OWNER] if down >= 0 else -1) == o
-            if same and (label[left, OWNER] if left >= 0 else -1) == o and (label[right, OWNER] if right >= 0 else -1) == o:
-                continue
-            for c in range(3):
-                around = int(rgb[y - 1, x, c]) + int(rgb[y + 1, x, c]) + int(rgb[y, x - 1, c]) + int(rgb[y, x + 1, c])
-                out[y, x, c] = (4 * int(rgb[y, x, c]) + around + 4) // 8
+            o, edge = label[own, OWNER] if own >= 0 else -1, False
+            for other in (above[x], below[x], here[x - 1], here[x + 1]):
+                edge |= (label[other, OWNER] if other >= 0 else -1) != o
+            if edge:
+                for c in range(3):
+                    around = int(rgb[y - 1, x, c]) + int(rgb[y + 1, x, c]) + int(rgb[y, x - 1, c]) + int(rgb[y, x + 1, c])
+                    out[y, x, c] = (4 * int(rgb[y, x, c]) + around + 4) >> 3

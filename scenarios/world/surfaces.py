@@ -105,7 +105,7 @@ def asphalt(noise: Array, s: float, d: float, k: Array) -> Rgb:
     """Roadway: wheel tracks, patches, gutter and markings."""
     side, lane, kerb = abs(d), k[LANE], k[KERB]
     soft = blended(noise, 2, s * 2.3, d * 5.1)
-    tone = 103.0 + 4.0 * lookup(noise, 1, s * 1.3, d * 2.6) + 7.0 * soft
+    tone = 103.0 + 9.0 * soft
     if side < lane:
         track = abs(side - 0.5 * lane) - 0.78
         tone -= 6.0 * max(0.0, 1.0 - track * track * 7.0)
@@ -187,23 +187,25 @@ def window(seed: float, column: float, row: float, y: float, storey: float, high
 
 
 @inlined
-def facade(walls: Array, o: int, slot: int, px: float, py: float, pz: float, half_wide: float, half_tall: float) -> Rgb:
-    """Colour of a wall with rows of windows; half_wide, half_tall: half the pixel's footprint along and up the wall.
+def facade(walls: Array, o: int, slot: int, px: float, py: float, pz: float, half_tall: float, per_tall: float, ratio: float) -> Rgb:
+    """Colour of a wall with rows of windows; half_tall, per_tall: half the pixel's footprint up the wall and its inverse;
+    ratio: how many times that it spans along the wall.
 
-    walls: (n, 20) of x, y, z, cosine, sine, wall colour, trim colour, then the style: floor height, ground floor height,
-    window width and height shares, shop front, seed, wall height, bays of front and side.
+    walls: (n, 23) of x, y, z, cosine, sine, wall colour, trim colour, then the style: floor height, ground floor height,
+    window width and height shares, shop front, seed, wall height, bays of front and side; last the inverses of both bays
+    and of the floor height.
     Slot 0 walls run along the object's x axis, slot 1 walls along its y axis.
     """
     dx, dy, v, cos, sin = px - walls[o, 0], py - walls[o, 1], pz - walls[o, 2], walls[o, 3], walls[o, 4]
     wall, trim = (walls[o, 5], walls[o, 6], walls[o, 7]), (walls[o, 8], walls[o, 9], walls[o, 10])
     u, bay = (cos * dx + sin * dy, walls[o, 18]) if slot == 0 else (cos * dy - sin * dx, walls[o, 19])
     floor_m, ground_m, height, seed = walls[o, 11], walls[o, 12], walls[o, 17], walls[o, 16]
-    per_wide, per_tall = 0.5 / half_wide, 0.5 / half_tall
-    column = math.floor(u / bay)
+    half_wide, per_wide = half_tall * ratio, per_tall / ratio
+    column = math.floor(u * (walls[o, 20] if slot == 0 else walls[o, 21]))
     x, row, y, storey, colour = u - (column + 0.5) * bay, -1.0, v, ground_m, wall
     half, low, high, door = 0.5 * walls[o, 13] * bay, 0.30 * ground_m, min(0.86 * ground_m, 2.6), False
     if v >= ground_m:
-        row = math.floor((v - ground_m) / floor_m)
+        row = math.floor((v - ground_m) * walls[o, 22])
         y, storey = v - ground_m - row * floor_m, floor_m
         low, high = 0.30 * floor_m, (0.30 + walls[o, 14]) * floor_m
     else:

@@ -52,9 +52,18 @@ def test_pictures_are_drawn_anew_when_the_renderer_draws_differently(drawn: Draw
     assert training.rendered(5, 4, tmp_path)[3].rgb[0, 0, 0] == 5 + 3 * 3 + 11
 
 
-def test_an_object_with_many_pixels_in_view_counts_as_visible_whatever_its_share(drawn: Drawn) -> None:
-    assert training.example(5, 1).visible == pytest.approx([1200 / 2000])
-    assert training.example(5, 2).visible == pytest.approx([1.0, 1.0])
+@pytest.mark.parametrize(
+    ("label", "pixels", "share", "visible"),
+    [
+        ("vehicle", 1200, 0.3, 1200 / 2000),  # Half beside the picture, yet plain to see.
+        ("vehicle", 100, 0.3, 0.3),
+        ("pedestrian", 180, 1.0, 180 / (0.28 * 32**2)),  # Behind a tree, which the geometry does not know.
+        ("pedestrian", 500, 1.0, 1.0),
+    ],
+)
+def test_what_is_visible_follows_the_pixels_in_view(label: str, pixels: int, share: float, visible: float) -> None:
+    box = LabelledBox(label, 30, 20, 50, 60, 10.0, share, 14.0, 0.0, pixels, "any")
+    assert training._visible(box) == pytest.approx(visible)
 
 
 def test_the_held_out_seed_is_refused_for_training(tmp_path: Path) -> None:
