@@ -13,7 +13,7 @@ from msgspec import inspect
 
 from pipeline.events import Event, Sent
 
-_PLAIN = {
+_PLAIN: dict[Any, str] = {
     inspect.BoolType: "boolean",
     inspect.IntType: "integer",
     inspect.FloatType: "number",

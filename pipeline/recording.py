@@ -8,18 +8,18 @@ from __future__ import annotations
 import base64
 import json
 import platform
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any, cast
 
 import msgspec
 import numpy as np
-from mcap.data_stream import RecordBuilder
-from mcap.records import DataEnd, Footer
+from mcap.opcode import Opcode
 from mcap.writer import MCAP0_MAGIC, CompressionType, Writer
 
 from pipeline.digest import RunDigest, value_digest
@@ -39,6 +39,9 @@ FLUSH_EVERY = seconds(1)
 JPEG_QUALITY = 85
 INLINE_ELEMENTS = 4096
 """Arrays up to this size are written out; larger ones by shape, type and digest."""
+
+_END = struct.pack("<BQI", Opcode.DATA_END, 4, 0) + struct.pack("<BQQQI", Opcode.FOOTER, 20, 0, 0, 0) + MCAP0_MAGIC
+"""The end of an MCAP file without an index."""
 
 _HINT = "free space or choose another folder: -o output=FOLDER"
 
@@ -106,7 +109,8 @@ class Recorder:
         except OSError as error:
             raise self._failure(error) from error
         packed = CompressionType.LZ4 if find_spec("lz4") else CompressionType.NONE
-        self._writer = Writer(self._output, chunk_size=CHUNK_BYTES, compression=packed)  # type: ignore[arg-type]
+        stream = cast("IO[bytes]", self._output)
+        self._writer = Writer(stream, chunk_size=CHUNK_BYTES, compression=packed, enable_data_crcs=True)
         self._flush: Callable[[], None] | None = getattr(self._writer, "flush", None)  # mcap before 1.6 has none
         try:
             self._guarded(self._start, launch)
@@ -149,7 +153,6 @@ class Recorder:
     def _start(self, launch: str) -> None:
         self._writer.start(library=LIBRARY)
         self._writer.add_attachment(0, 0, LAUNCH, "application/yaml", launch.encode())
-        self._writer.add_metadata(METADATA, self._about)  # again at the end, with the hash: a run may be killed
         schema = self._writer.register_schema("skylane.Event", "jsonschema", json.dumps(EVENT_SCHEMA).encode())
         self._channels[EVENTS] = self._writer.register_channel(EVENTS, "json", schema)
 
@@ -238,11 +241,8 @@ class _Output:
 
     def end(self) -> None:
         """End the file without an index: what was written so far is a valid MCAP file, if these 50 bytes still fit."""
-        builder = RecordBuilder()  # type: ignore[no-untyped-call]
-        DataEnd(0).write(builder)
-        Footer(0, 0, 0).write(builder)
         with suppress(OSError):
-            self.write(builder.end() + MCAP0_MAGIC)
+            self.write(_END)
 
     def close(self) -> None:
         self._file.close()

@@ -55,17 +55,10 @@ def train(
     """
     if seed == HELD_OUT_SEED:
         raise UsageError(f"seed {seed} is held out for evaluation", where="seed", hint="train on any other seed")
-    plan = training.Plan(
-        architecture=_architecture(size),
-        steps=_steps(size, minutes),
-        seed=seed,
-        crop_px=CROPS_PX[size],
-        whole_batch=4 if size == "small" else 2,
-    )
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    cache = out / "cache"
-    run = training.Training(plan, rendered(seed, pictures, cache, report))
+    plan = _plan(size, minutes, seed)
+    run = training.Training(plan, rendered(seed, pictures, out / "cache", report))
     checkpoint = checkpoint_file(size, pictures=pictures, minutes=minutes, seed=seed, out=out)
     if checkpoint.exists():
         run.resume(checkpoint)
@@ -77,21 +70,34 @@ def train(
         run.run(until=min(plan.steps, run.step + _CHECKPOINT_EVERY), report=lambda _, loss: losses.append(loss))
         run.save(checkpoint)
         report(f"{size}: step {run.step} of {plan.steps}, loss {np.mean(losses[-_CHECKPOINT_EVERY:]):.2f}")
-    network = run.averaged()
-    weights = out / f"{size}.safetensors"
+    return _shipped(size, run, out, pictures=pictures, start=start)
+
+
+def _plan(size: str, minutes: float, seed: int) -> training.Plan:
+    return training.Plan(
+        architecture=_architecture(size),
+        steps=_steps(size, minutes),
+        seed=seed,
+        crop_px=CROPS_PX[size],
+        whole_batch=4 if size == "small" else 2,
+    )
+
+
+def _shipped(size: str, run: training.Training, out: Path, *, pictures: int, start: Path | None) -> Path:
+    """Writes the weights and a card without figures yet."""
+    plan, network, weights = run.plan, run.averaged(), out / f"{size}.safetensors"
     digest = loading.save_weights(network, weights)
     recipe = cards.Recipe(
         pictures=pictures,
         steps=plan.steps,
         batch=plan.batch,
-        seed=seed,
+        seed=plan.seed,
         held_out_pictures=0,
         held_out_seed=HELD_OUT_SEED,
         data=DATA,
-        start=start.name.split("-")[0] if start else "",
+        start=start.stem if start else "",
         torch=str(torch.__version__),
     )
-    nothing = evaluation.judged([], [], plan.architecture.labels)
     card = cards.ModelCard(
         name=size,
         file=weights.name,
@@ -99,7 +105,7 @@ def train(
         blake2b=digest,
         parameters=sum(value.numel() for value in network.parameters()),
         architecture=plan.architecture,
-        figures=nothing,
+        figures=evaluation.judged([], [], plan.architecture.labels),
         latency=_NO_LATENCY,
         recipe=recipe,
     )

@@ -45,6 +45,8 @@ class LocatorSettings:
     pixels_min: int = 3
     range_max_m: float = 120.0
     depth_error_share: float = 0.005
+    spread_share: float = 0.5
+    """How much of the spread of depths in the box counts as uncertainty of its distance."""
     box_error_px: float = 1.5
 
 
@@ -114,8 +116,10 @@ def depth_of(box: Box, depth: DepthFrame, settings: LocatorSettings) -> _Range |
     finite = values[np.isfinite(values) & (values > 0.0)]
     if finite.size < min(settings.pixels_min, values.size) or finite.size == 0:
         return None
-    near = float(np.quantile(finite, settings.quantile))
-    return _Range(near, 0.1 + settings.depth_error_share * near)
+    nearer, near, middle = (float(q) for q in np.quantile(finite, (settings.quantile / 2.0, settings.quantile, 0.5)))
+    # A box that holds two things at different distances may show the other one in the next picture.
+    spread = max(middle - near, near - nearer)
+    return _Range(near, 0.1 + settings.depth_error_share * near + settings.spread_share * spread)
 
 
 def _middle(low: float, high: float, margin: float, size: int) -> tuple[int, int]:

@@ -30,6 +30,8 @@ CENTRE_SHARE = 0.12
 SIGMA_MIN = 0.7
 POSITIVE_MIN = 0.6
 """Cells whose bump is at least this high shall fire and learn the box; several per object teach faster than one."""
+CELLS_PER_OBJECT = 4.0
+"""Larger objects fire in more cells, but weigh no more than this many: near trucks must not outweigh far people."""
 WHOLE_EVERY = 4
 """Every so many steps whole pictures are shown instead of crops, so that near trucks are seen in one piece."""
 
@@ -75,10 +77,12 @@ def targets(example: Example, architecture: Architecture) -> tuple[NDArray[np.fl
     weight = np.ones_like(heat)
     box = np.zeros((4, height, width), dtype=np.float32)
     box_weight = np.zeros((height, width), dtype=np.float32)
+    best = np.zeros((height, width), dtype=np.float32)
     ys, xs = np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32)
-    for label, edges, visible in zip(example.labels, example.boxes / stride, example.visible, strict=True):
-        x0, y0, x1, y1 = edges
-        if visible < VISIBLE_MIN:
+    # Hidden objects first, so that what they blank out is given back to those in front of them.
+    for k in np.argsort(example.visible >= VISIBLE_MIN, kind="stable"):
+        label, (x0, y0, x1, y1) = example.labels[k], example.boxes[k] / stride
+        if example.visible[k] < VISIBLE_MIN:
             rows = slice(max(0, math.floor(y0) - 1), math.ceil(y1) + 1)
             weight[label, rows, max(0, math.floor(x0) - 1) : math.ceil(x1) + 1] = 0.0
             continue
@@ -89,10 +93,10 @@ def targets(example: Example, architecture: Architecture) -> tuple[NDArray[np.fl
         )
         bump /= bump.max()
         np.maximum(heat[label], bump, out=heat[label])
-        mine = (bump >= POSITIVE_MIN) & (bump > box_weight)
-        box[:, mine] = edges[:, None]
-        box_weight[mine] = bump[mine]
-    weight[heat >= POSITIVE_MIN] = 1.0
+        mine = (bump >= POSITIVE_MIN) & (bump > best)
+        best[mine] = bump[mine]
+        box[:, mine] = np.array((x0, y0, x1, y1), dtype=np.float32)[:, None]
+        box_weight[mine] = weight[label, mine] = bump[mine] * min(1.0, CELLS_PER_OBJECT / max(1e-6, bump[mine].sum()))
     return heat, weight, box, box_weight
 
 
@@ -104,9 +108,9 @@ def loss(output: Tensor, wanted: Targets, n_labels: int) -> Tensor:
     output = output.float()
     heat = torch.sigmoid(output[:, :n_labels]).clamp(1e-4, 1 - 1e-4)
     centre = wanted.heat >= POSITIVE_MIN
-    hit = torch.where(centre, wanted.heat * (1 - heat) ** 2 * heat.log(), 0.0)
+    hit = torch.where(centre, (1 - heat) ** 2 * heat.log(), 0.0)
     miss = torch.where(centre, 0.0, (1 - wanted.heat) ** 4 * heat**2 * (1 - heat).log())
-    positives = (centre * wanted.heat * wanted.heat_weight).sum().clamp(min=1)
+    positives = (centre * wanted.heat_weight).sum().clamp(min=1)
     focal = -((hit + miss) * wanted.heat_weight).sum() / positives
     chosen = wanted.box_weight > 0
     weight = wanted.box_weight[chosen]

@@ -86,7 +86,7 @@ def _noise() -> NDArray[np.float32]:
 
 
 class Renderer:
-    """Draws one scenario from one camera model. The buffers are kept warm; results are copies."""
+    """Draws one scenario from one camera model. The buffers are kept warm; results belong to the caller."""
 
     def __init__(self, scenario: Scenario, camera: CameraModel, *, seed: int = 0) -> None:
         self._camera, self._road = camera, scenario.road
@@ -102,13 +102,6 @@ class Renderer:
         houses = [users + i for i, thing in enumerate(self._scenery.things) if thing.semantic == BUILDING]
         self._casters, self._receivers = np.array(tall + houses, dtype=np.int64), np.arange(users)
         self._frame, self._row = _frame(camera, self._scenery, users), np.zeros(ROW_CONSTANTS)
-        shape = (camera.height_px, camera.width_px)
-        self._picture = Picture(
-            rgb=np.zeros((*shape, 3), np.uint8),
-            depth=np.zeros(shape, np.float32),
-            instance=np.zeros(shape, np.uint16),
-            semantic=np.zeros(shape, np.uint8),
-        )
 
     def render(self, ego: EgoState, users: list[RoadUser]) -> Rendered:
         """The picture from the ego's pose with the road users where they are."""
@@ -119,7 +112,7 @@ class Renderer:
 
     def draw(self, ego: EgoState) -> Rendered:
         """The picture of the objects as they are."""
-        camera, stage, frame, picture = self._camera, self._stage, self._frame, self._picture
+        camera, stage, frame = self._camera, self._stage, self._frame
         eye, yaw = eye_pose(ego, camera)
         view = View(eye=eye, turn=rotation(yaw, camera.pitch_rad), lens=lens_of(camera))
         self._choose_detail(eye)
@@ -130,10 +123,16 @@ class Renderer:
         order = np.argsort(np.hypot(self._objects.pose[:, 0] - eye[0], self._objects.pose[:, 1] - eye[1]), kind="stable")
         draw(self._library, self._objects, order, view, stage.sun, frame)
         draw_shadows(self._library, self._objects, self._footprint, view, stage.sun, frame)
+        shape = (camera.height_px, camera.width_px)
+        picture = Picture(
+            rgb=np.empty((*shape, 3), np.uint8),
+            depth=np.empty(shape, np.float32),
+            instance=np.empty(shape, np.uint16),
+            semantic=np.empty(shape, np.uint8),
+        )
         shade(self._walls, view, stage, frame, picture, self._row)
-        rgb = picture.rgb.copy()
-        soften(frame, picture.rgb, rgb)
-        return Rendered(rgb, picture.depth.copy(), picture.instance.copy(), picture.semantic.copy())
+        soften(frame, picture.rgb)
+        return Rendered(picture.rgb, picture.depth, picture.instance, picture.semantic)
 
     def _choose_detail(self, eye: NDArray[np.float64]) -> None:
         count = len(self._scenery.things)

@@ -122,7 +122,7 @@ def place(stage: Stage, x: float, y: float) -> tuple[float, float]:
 
 
 @inlined
-def ground(noise: Array, k: Array, s: float, d: float, s_high: float, d_high: float, shadow: int) -> tuple[float, Rgb, bool]:
+def ground(noise: Array, k: Array, s: float, d: float, s_high: float, d_high: float, shadow: int, fresh: bool) -> tuple[float, Rgb, bool]:
     """Depth, colour and whether it is raised, where a ray meets road, kerb face or pavement.
 
     (s, d) and (s_high, d_high) are the road coordinates at which it would meet road and pavement level.
@@ -130,7 +130,7 @@ def ground(noise: Array, k: Array, s: float, d: float, s_high: float, d_high: fl
     kerb = k[surfaces.KERB]
     sun = 0.0 if shadow else k[surfaces.SUN]
     if abs(d) <= kerb:
-        return k[surfaces.Z_LOW], lit(asphalt(noise, s, d, k), 0.36 if shadow & UNDER else 0.98, sun), False
+        return k[surfaces.Z_LOW], lit(asphalt(noise, s, d, k, fresh), 0.36 if shadow & UNDER else 0.98, sun), False
     if abs(d_high) < kerb:
         return k[surfaces.Z_LOW], lit((158.0, 155.0, 148.0), 0.75, 0.35 * sun), True
     return k[surfaces.Z_HIGH], lit(pavement(noise, s_high, d_high, k), 0.98, sun), True
@@ -188,12 +188,13 @@ def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Pic
     step_x, step_y = turn[0, 0] * per_fx, turn[0, 1] * per_fx
     base_x = turn[1, 0] * v + turn[2, 0] - turn[0, 0] * lens[2] * per_fx
     base_y = turn[1, 1] * v + turn[2, 1] - turn[0, 1] * lens[2] * per_fx
-    start, until, z, colour = 0, 0, 0.0, (0.0, 0.0, 0.0)
+    start, until, z, colour, paved = 0, 0, 0.0, (0.0, 0.0, 0.0), False
     for column in range(depth.shape[0]):
         x = column + 0.5
         dx, dy = base_x + step_x * x, base_y + step_y * x
         t = triangles[column]
         if t >= 0:
+            paved = False
             z = 1.0 / inverse[column]
             px, py, pz = eye[0] + dx * z, eye[1] + dy * z, eye[2] + dz * z
             tag, thick = label[t, TAG], z * stage.haze_1pm
@@ -203,13 +204,14 @@ def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Pic
             if column >= until:
                 start, until = column, column + CHUNK
                 place_chunk(stage, eye, dx, dy, step_x * CHUNK, step_y * CHUNK, k)
-            n = column - start
+            n, fresh = column - start, column & 1 == 0 or not paved
             s, d = k[first] + n * k[first + 2], k[first + 1] + n * k[first + 3]
             s_high, d_high = k[first + 4] + n * k[first + 6], k[first + 5] + n * k[first + 7]
-            z, colour, raised = ground(noise, k, s, d, s_high, d_high, shadow[column])
-            haze = k[surfaces.HAZE]
+            z, colour, raised = ground(noise, k, s, d, s_high, d_high, shadow[column], fresh)
+            haze, paved = k[surfaces.HAZE], not raised
             instance[column], semantic[column] = 0, PAVEMENT_CLASS if raised else ROAD_CLASS
         else:
+            paved = False
             # The sky is smooth: two pixels share a colour.
             if column & 1 == 0 or z < math.inf:
                 colour = sky(noise, dx, dy, unit[column], k, sun)
@@ -227,8 +229,8 @@ def shade(walls: Array, view: View, stage: Stage, frame: Frame, picture: Picture
 
 
 @kernel
-def soften(frame: Frame, rgb: Array, out: Array) -> None:
-    """Blend along the outlines of objects what one sample a pixel would leave as steps. ``out`` starts as a copy."""
+def soften(frame: Frame, rgb: Array) -> None:
+    """Blend along the outlines of objects what one sample a pixel would leave as steps, in place."""
     label, (height, width) = frame.label, frame.triangle.shape
     for y in range(1, height - 1):
         above, here, below = frame.triangle[y - 1], frame.triangle[y], frame.triangle[y + 1]
@@ -242,4 +244,4 @@ def soften(frame: Frame, rgb: Array, out: Array) -> None:
             if edge:
                 for c in range(3):
                     around = int(rgb[y - 1, x, c]) + int(rgb[y + 1, x, c]) + int(rgb[y, x - 1, c]) + int(rgb[y, x + 1, c])
-                    out[y, x, c] = (4 * int(rgb[y, x, c]) + around + 4) >> 3
+                    rgb[y, x, c] = (4 * int(rgb[y, x, c]) + around + 4) >> 3

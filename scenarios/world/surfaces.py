@@ -16,11 +16,11 @@ NOISE_SIZE = 256
 Rgb = tuple[float, float, float]
 
 Z_LOW, Z_HIGH, HALF_ALONG, HALF_ACROSS, PER_ALONG, PER_ACROSS, PER_GRAIN_S, PER_GRAIN_D, GRAIN, HAZE, RISE, CLOUD = range(12)
-LANE, KERB, EDGE, SUN, COORDINATES = range(12, 17)
+LANE, KERB, EDGE, SUN, SOFT, TONE, GUTTER, COORDINATES = range(12, 20)
 """Constants of a picture row (the camera never rolls): depths at which it meets road and pavement level; half the pixel's
 footprint along and across the view and its inverse; scale and strength of the finest visible grain; haze; sky.
-Then half-widths of the road, the sun's share on flat ground, and eight road coordinates (see ``shading.place_chunk``)."""
-ROW_CONSTANTS = 25
+Then half-widths of the road, the sun's share on flat ground, what ``worn`` keeps, and eight road coordinates (see ``shading.place_chunk``)."""
+ROW_CONSTANTS = 28
 
 LINE = (226.0, 225.0, 216.0)
 LINE_HALF_M = 0.065
@@ -101,11 +101,11 @@ def markings(s: float, side: float, k: Array, lane: float, kerb: float) -> float
 
 
 @inlined
-def asphalt(noise: Array, s: float, d: float, k: Array) -> Rgb:
-    """Roadway: wheel tracks, patches, gutter and markings."""
+def worn(noise: Array, s: float, d: float, k: Array) -> None:
+    """What changes slowly on the roadway, into ``k``: soft patches, wheel tracks, repairs, the gutter."""
     side, lane, kerb = abs(d), k[LANE], k[KERB]
-    soft = blended(noise, 2, s * 2.3, d * 5.1)
-    tone = 103.0 + 9.0 * soft
+    k[SOFT] = blended(noise, 2, s * 2.3, d * 5.1)
+    tone = 103.0 + 9.0 * k[SOFT]
     if side < lane:
         track = abs(side - 0.5 * lane) - 0.78
         tone -= 6.0 * max(0.0, 1.0 - track * track * 7.0)
@@ -114,14 +114,21 @@ def asphalt(noise: Array, s: float, d: float, k: Array) -> Rgb:
             tone -= 9.0
     else:
         tone += 6.0
-    tone += k[GRAIN] * 9.0 * lookup(noise, 0, s * k[PER_GRAIN_S], d * k[PER_GRAIN_D])
-    red, green, blue = tone, tone + 0.5, tone + 2.0
+    k[TONE], k[GUTTER] = tone, 0.0
     if side > kerb - 0.32 - k[HALF_ACROSS]:
-        gutter = min(1.0, covered(side, kerb - 0.32, kerb + 9.0, k[HALF_ACROSS], k[PER_ACROSS]))
-        red, green, blue = red + 26.0 * gutter, green + 24.0 * gutter, blue + 19.0 * gutter
-    paint = markings(s, side, k, lane, kerb)
+        k[GUTTER] = min(1.0, covered(side, kerb - 0.32, kerb + 9.0, k[HALF_ACROSS], k[PER_ACROSS]))
+
+
+@inlined
+def asphalt(noise: Array, s: float, d: float, k: Array, fresh: bool) -> Rgb:
+    """Roadway with markings; two neighbours share what changes slowly (``fresh``: compute it)."""
+    if fresh:
+        worn(noise, s, d, k)
+    tone = k[TONE] + k[GRAIN] * 9.0 * lookup(noise, 0, s * k[PER_GRAIN_S], d * k[PER_GRAIN_D])
+    red, green, blue = tone + 26.0 * k[GUTTER], tone + 0.5 + 24.0 * k[GUTTER], tone + 2.0 + 19.0 * k[GUTTER]
+    paint = markings(s, abs(d), k, k[LANE], k[KERB])
     if paint > 0.0:
-        return mix((red, green, blue), LINE, min(1.0, paint) * (0.86 + 0.12 * soft))
+        return mix((red, green, blue), LINE, min(1.0, paint) * (0.86 + 0.12 * k[SOFT]))
     return red, green, blue
 
 
