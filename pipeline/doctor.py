@@ -18,7 +18,7 @@ from typing import Literal
 
 PACKAGES = ("pipeline", "operators", "cloud", "scenarios")
 EXTRAS = {
-    "world": ("numba", "scipy", "cv2", "av", "jinja2", "plotly"),
+    "world": ("numba", "scipy", "cv2", "av"),
     "models": ("torch", "safetensors"),
     "cloud": ("grpc",),
     "carla": ("carla",),

@@ -12,6 +12,9 @@ from pipeline.events import Event, Observer, Sent
 from pipeline.recording import plain
 from pipeline.runlog import RunLog
 
+_Difference = tuple[str, Any, Any]
+"""Field, recorded value, found value."""
+
 _ENVELOPE = ("at", "operator", "t", "stream", "origin", "quality", "winner")
 
 
@@ -34,56 +37,56 @@ class Divergence(NamedTuple):
 
 
 class Comparer:
-    """An observer that holds a run against its record; ``divergence`` is the first difference so far."""
+    """An observer that holds a run against its record; ``divergence`` is the first difference so far.
+
+    A record that was cut off, or whose run was interrupted, holds as far as it goes: what comes behind is no difference.
+    """
 
     def __init__(self, log: RunLog) -> None:
-        self._recorded = list(log.records())
-        self._next = 0
+        self._records = log.records()
+        self._recorded = next(self._records, None)
+        self._interrupted = log.metadata.get("interrupted") == "true"
+        self._open_end = self._interrupted or not log.complete
+        self._count = 0
         self.divergence: Divergence | None = None
+        self.done = False
+        """There is nothing more to compare."""
 
     def on_event(self, event: Event) -> None:
         """Compare one event with the recorded one at the same place."""
-        if self.divergence is not None:
+        if self.done:
             return
-        if self._next >= len(self._recorded):
-            self._differs(event.at, event.t, event.operator, "event", None, _name(msgspec.to_builtins(_bare(event))))
-            return
-        recorded = self._recorded[self._next]
-        found = _as_recorded(event)
-        if _name(recorded) != _name(found):
-            self._differs(event.at, event.t, event.operator, "event", _name(recorded), _name(found))
-        elif recorded.get("digest") != found.get("digest") or any(recorded[key] != found[key] for key in _keys(found)):
-            self._find_field(event, recorded, found)
-        self._next += 1
+        recorded, found = self._recorded, _as_recorded(event)
+        if recorded is None:
+            difference: _Difference | None = None if self._open_end else ("event", None, _name(found))
+            self.done = True
+        else:
+            difference = _difference(recorded, found, event)
+            if difference is None:
+                self._count += 1
+                self._recorded = next(self._records, None)
+                return
+            self.done = True
+            if self._interrupted and _closes(recorded):
+                return
+        if difference is not None:
+            self.divergence = Divergence(self._count, event.at, event.t, event.operator, *difference)
 
     def finish(self, at: int) -> None:
         """The re-run is over: whatever the record has beyond it is missing."""
-        if self.divergence is None and self._next < len(self._recorded):
-            missing = self._recorded[self._next]
-            self._differs(missing["at"], missing["t"], missing["operator"], "event", _name(missing), None)
-
-    def _find_field(self, event: Event, recorded: dict[str, Any], found: dict[str, Any]) -> None:
-        for key in _keys(found):
-            if recorded[key] != found[key]:
-                path, was, is_ = first_difference(recorded[key], found[key], key)
-                self._differs(event.at, event.t, event.operator, path, was, is_)
-                return
-        assert isinstance(event, Sent)
-        # Through JSON, as the record went: what the log rounds or cannot say must not count as a difference.
-        new = msgspec.json.decode(msgspec.json.encode(plain(event.value)))
-        path, was, is_ = first_difference(recorded["value"], new, "value")
-        if was == is_:
-            path, was, is_ = "value", recorded["digest"], found["digest"]
-        self._differs(event.at, event.t, event.operator, path, was, is_)
-
-    def _differs(self, at: int, t: int, operator: str, field: str, recorded: Any, found: Any) -> None:
-        self.divergence = Divergence(self._next, at, t, operator, field, recorded, found)
+        missing = self._recorded
+        if self.done or missing is None or (self._interrupted and _closes(missing)):
+            return
+        self.divergence = Divergence(
+            self._count, missing["at"], missing["t"], missing["operator"], "event", _name(missing), None
+        )
+        self.done = True
 
 
 def compare(log: RunLog, rerun: Callable[[Observer, Callable[[], bool]], int]) -> Divergence | None:
     """Re-run by ``rerun(observer, stop)``, which returns the time of its end; the first divergence, None if equal."""
     comparer = Comparer(log)
-    ended_at = rerun(comparer, lambda: comparer.divergence is not None)
+    ended_at = rerun(comparer, lambda: comparer.done)
     comparer.finish(ended_at)
     return comparer.divergence
 
@@ -92,19 +95,40 @@ def first_difference(recorded: Any, found: Any, path: str) -> tuple[str, Any, An
     """Path and both values of the first difference between two trees of builtins; equal trees give (path, x, x)."""
     if isinstance(recorded, dict) and isinstance(found, dict):
         for key in [*recorded, *(k for k in found if k not in recorded)]:
-            if recorded.get(key) != found.get(key) or (key in recorded) != (key in found):
+            if not _same(recorded.get(key), found.get(key)) or (key in recorded) != (key in found):
                 return first_difference(recorded.get(key), found.get(key), f"{path}.{key}")
     elif isinstance(recorded, list) and isinstance(found, list):
         for i, (a, b) in enumerate(zip(recorded, found, strict=False)):
-            if a != b:
+            if not _same(a, b):
                 return first_difference(a, b, f"{path}[{i}]")
         if len(recorded) != len(found):
             return f"{path} (length)", len(recorded), len(found)
     return path, recorded, found
 
 
-def _bare(event: Event) -> Any:
-    return msgspec.structs.replace(event, value=None) if isinstance(event, Sent) else event
+def _same(recorded: Any, found: Any) -> bool:
+    # By what stands in the log: 0.0 and -0.0, 1 and 1.0 are equal to Python.
+    return msgspec.json.encode(recorded) == msgspec.json.encode(found)
+
+
+def _difference(recorded: dict[str, Any], found: dict[str, Any], event: Event) -> _Difference | None:
+    """The first field in which one event differs from the recorded one."""
+    if _name(recorded) != _name(found):
+        return "event", _name(recorded), _name(found)
+    for key, value in found.items():
+        if key != "digest" and recorded.get(key) != value:
+            return first_difference(recorded.get(key), value, key)
+    if not isinstance(event, Sent) or recorded["digest"] == found["digest"]:
+        return None
+    difference = first_difference(recorded["value"], plain(event.value), "value")
+    if _same(*difference[1:]):  # what the log cannot say, such as NaN and infinity
+        return "value", recorded["digest"], found["digest"]
+    return difference
+
+
+def _closes(recorded: dict[str, Any]) -> bool:
+    """Whether the event says that the run was being ended."""
+    return str(recorded.get("reason", "")).startswith(("shutdown", "closed"))
 
 
 def _as_recorded(event: Event) -> dict[str, Any]:
@@ -112,10 +136,6 @@ def _as_recorded(event: Event) -> dict[str, Any]:
         return {**{name: getattr(event, name) for name in _ENVELOPE}, "digest": value_digest(event.value).hex()}
     found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event))
     return found
-
-
-def _keys(found: dict[str, Any]) -> list[str]:
-    return [key for key in found if key != "digest"]
 
 
 def _name(record: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 
 from pipeline.building import build
 from pipeline.errors import SkylaneError
+from pipeline.events import Observer
 from pipeline.launchfile import resolve
 from pipeline.running import Progress, limit_threads, run_variant
+from pipeline.timestamps import Duration
 
 
 @dataclass(frozen=True)
@@ -46,28 +49,32 @@ class _Running:
 
 
 Tell = Callable[[Job, int], None]
+Watch = Callable[[Job, Duration], AbstractContextManager[Observer]]
+"""Opens a view on a run in this process. Several at once, in processes of their own, only tell their time."""
 
 
-def run_here(job: Job, tell: Tell, stop: Callable[[], bool] | None = None) -> Finished:
-    """Run the job in this process."""
+def run_here(job: Job, tell: Tell, stop: Callable[[], bool] | None = None, watch: Watch | None = None) -> Finished:
+    """Run the job in this process; ``watch`` brings an observer that draws what happens."""
     try:
         built = build(resolve(job.path, job.overrides), job.variant)
         progress = Progress(built.settings.duration, lambda at: tell(job, at))
-        return Finished(job, run_variant(built, Path(job.folder), [progress], stop=stop))
+        with nullcontext() if watch is None else watch(job, built.settings.duration) as view:
+            observers = [progress] if view is None else [progress, view]
+            return Finished(job, run_variant(built, Path(job.folder), observers, stop=stop))
     except SkylaneError as error:
         return Finished(job, error=str(error), trace=traceback.format_exc())
     except Exception as error:
         return Finished(job, error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
 
 
-def run_all(jobs: Sequence[Job], at_once: int, tell: Tell) -> list[Finished]:
+def run_all(jobs: Sequence[Job], at_once: int, tell: Tell, watch: Watch | None = None) -> list[Finished]:
     """Run all jobs, ``at_once`` of them side by side, and answer in the order given.
 
     Ctrl-C lets those that run end with what they have and starts no other; a second one kills them.
     """
     limit_threads()
     if at_once == 1 or len(jobs) == 1:
-        return _one_by_one(jobs, tell)
+        return _one_by_one(jobs, tell, watch)
     context = multiprocessing.get_context("spawn")
     halt = context.Event()
     waiting = list(jobs)
@@ -93,10 +100,10 @@ def run_all(jobs: Sequence[Job], at_once: int, tell: Tell) -> list[Finished]:
     return [finished[job.variant] for job in jobs if job.variant in finished]
 
 
-def _one_by_one(jobs: Sequence[Job], tell: Tell) -> list[Finished]:
+def _one_by_one(jobs: Sequence[Job], tell: Tell, watch: Watch | None) -> list[Finished]:
     finished: list[Finished] = []
     for job in jobs:
-        finished.append(run_here(job, tell))
+        finished.append(run_here(job, tell, watch=watch))
         result = finished[-1].result
         if result is not None and result["interrupted"]:
             break

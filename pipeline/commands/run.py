@@ -83,6 +83,15 @@ def _run(plan: Sequence[Job], jobs: int, launch: LaunchFile, *, quiet: bool) -> 
     if quiet or not sys.stderr.isatty():
         return run_all(plan, jobs, lambda job, at: None)
     from rich.console import Console
+
+    if jobs == 1 or len(plan) == 1:
+        from pipeline.report.live import following
+
+        console = Console(stderr=True)
+        name = launch.settings.name
+        return run_all(
+            plan, 1, lambda job, at: None, lambda job, length: following(job.variant or name, length, console)
+        )
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), TimeElapsedColumn())

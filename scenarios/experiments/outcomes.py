@@ -49,12 +49,13 @@ class Case:
 def cases(
     launch: str, variants: Iterable[str], scenarios: Iterable[str], speeds: Iterable[float], seeds: Iterable[int]
 ) -> list[Case]:
-    """Every combination; the variants of one scene follow each other."""
+    """Every combination, seed by seed: a campaign that is stopped has the same seeds for everything."""
+    scenes = [(scenario, speed) for scenario in scenarios for speed in speeds]
+    variants = list(variants)
     return [
         Case(launch, variant, scenario, speed, seed)
-        for scenario in scenarios
-        for speed in speeds
         for seed in seeds
+        for scenario, speed in scenes
         for variant in variants
     ]
 
