@@ -29,7 +29,7 @@ class ExecutionModel(Enum):
     """How a graph's operators are driven; the same operators under each."""
 
     PERIODIC = "periodic"
-    """Each operator polls its newest inputs at its own rate; no deadlines."""
+    """Each operator polls at its own rate and works on the newest joined inputs; no deadlines."""
     DATA_DRIVEN = "data-driven"
     """Operators run on arrival; no deadlines."""
     STATIC = "static"

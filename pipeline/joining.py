@@ -1,6 +1,6 @@
 """From arrivals and watermarks to timestamps that are ready, in increasing order; every unused message with its reason.
 
-Pure. ``Joiner`` serves the watermark-driven execution models, ``Sampler`` the periodic one. Neither decides what
+Pure. Does not decide what
 happens
 to a ready timestamp while the operator is busy: that is the stage's queue rule.
 """
@@ -230,48 +230,3 @@ class Joiner:
         for sampled, found in picked:
             sampled.used.add(found.t)
         return None
-
-
-class Sampler:
-    """The periodic model's inputs: at each tick the newest message of each, if anything is new since the last tick."""
-
-    __slots__ = ("_fresh", "_inputs", "_newest", "_used", "dropped")
-
-    def __init__(self, inputs: Sequence[Input[Any]]) -> None:
-        self._inputs = inputs
-        self._newest: list[Envelope | None] = [None] * len(inputs)
-        self._used = [True] * len(inputs)
-        self._fresh = False
-        self.dropped: list[Drop] = []
-
-    def on_message(self, index: int, envelope: Envelope) -> None:
-        """A message arrived and replaces the one before it."""
-        previous = self._newest[index]
-        if previous is not None and not self._used[index]:
-            self.dropped.append(Drop(index, previous.t, "superseded"))
-        self._newest[index], self._used[index], self._fresh = envelope, False, True
-
-    def sample(self, t: int) -> Joined | None:
-        """What the operator works on at tick t; None when nothing is new or a required input has nothing (fresh)
-        yet.
-        """
-        if not self._fresh:
-            return None
-        values: list[Envelope | None] = []
-        for port, message in zip(self._inputs, self._newest, strict=True):
-            aged = port.join.kind is JoinKind.LATEST and port.join.within is not None
-            if message is not None and aged and t - message.t > (port.join.within or 0):
-                message = None
-            if message is None and port.required:
-                return None
-            values.append(message)
-        self._fresh = False
-        self._used = [True] * len(self._used)
-        return Joined(t, tuple(values))
-
-    def close(self) -> None:
-        """The run is over: whatever was never looked at is accounted for."""
-        for index, message in enumerate(self._newest):
-            if message is not None and not self._used[index]:
-                self.dropped.append(Drop(index, message.t, "closed"))
-                self._used[index] = True

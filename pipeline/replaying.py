@@ -39,7 +39,7 @@ class Divergence(NamedTuple):
 class Comparer:
     """An observer that holds a run against its record; ``divergence`` is the first difference so far.
 
-    A record that was cut off, or whose run was interrupted, holds as far as it goes: what comes behind is no difference.
+    A record that was cut off, or whose run was interrupted, counts as far as it goes: what follows is no difference.
     """
 
     def __init__(self, log: RunLog) -> None:
@@ -58,19 +58,18 @@ class Comparer:
             return
         recorded, found = self._recorded, _as_recorded(event)
         if recorded is None:
-            difference: _Difference | None = None if self._open_end else ("event", None, _name(found))
             self.done = True
-        else:
-            difference = _difference(recorded, found, event)
-            if difference is None:
-                self._count += 1
-                self._recorded = next(self._records, None)
-                return
-            self.done = True
-            if self._interrupted and _closes(recorded):
-                return
-        if difference is not None:
-            self.divergence = Divergence(self._count, event.at, event.t, event.operator, *difference)
+            if not self._open_end:
+                self._differs(event, ("event", None, _name(found)))
+            return
+        difference = _difference(recorded, found, event)
+        if difference is None:
+            self._count += 1
+            self._recorded = next(self._records, None)
+            return
+        self.done = True
+        if not (self._interrupted and _closes(recorded)):
+            self._differs(event, difference)
 
     def finish(self, at: int) -> None:
         """The re-run is over: whatever the record has beyond it is missing."""
@@ -81,6 +80,9 @@ class Comparer:
             self._count, missing["at"], missing["t"], missing["operator"], "event", _name(missing), None
         )
         self.done = True
+
+    def _differs(self, event: Event, difference: _Difference) -> None:
+        self.divergence = Divergence(self._count, event.at, event.t, event.operator, *difference)
 
 
 def compare(log: RunLog, rerun: Callable[[Observer, Callable[[], bool]], int]) -> Divergence | None:

@@ -67,7 +67,7 @@ def picture(seed: int, index: int) -> tuple[NDArray[np.uint8], list[LabelledBox]
     every = np.concatenate([users.boxes, hiding]), np.concatenate([heights, tall])
     share = visible_share(eye, yaw, half_view, *every, len(heights))
     boxes = []
-    for user, seen in zip(users.items, share):
+    for user, seen in zip(users.items, share, strict=True):
         found = _tight_box(rendered, user.actor.id)
         if found is not None:
             x0, y0, x1, y1, pixels = found
@@ -75,7 +75,21 @@ def picture(seed: int, index: int) -> tuple[NDArray[np.uint8], list[LabelledBox]
             forward = dx * math.cos(ego.yaw_rad) + dy * math.sin(ego.yaw_rad)
             left = dy * math.cos(ego.yaw_rad) - dx * math.sin(ego.yaw_rad)
             distance = (user.x_m - eye[0]) * math.cos(yaw) + (user.y_m - eye[1]) * math.sin(yaw)
-            boxes.append(LabelledBox(user.kind.label, x0, y0, x1, y1, float(distance), float(seen), forward, left, pixels, user.actor.kind))
+            boxes.append(
+                LabelledBox(
+                    user.kind.label,
+                    x0,
+                    y0,
+                    x1,
+                    y1,
+                    float(distance),
+                    float(seen),
+                    forward,
+                    left,
+                    pixels,
+                    user.actor.kind,
+                )
+            )
     return _sensor(rendered.rgb, rng), sorted(boxes, key=lambda box: box.distance_m)
 
 
@@ -96,7 +110,9 @@ def _road(number: int) -> Road:
     rng = np.random.default_rng([number, 3])
     bend = 0.0 if number % 3 else float(rng.choice([-1.0, 1.0])) / float(rng.uniform(90.0, 220.0))
     segments = (Segment(60.0), Segment(70.0, bend), Segment(200.0)) if bend else (Segment(330.0),)
-    return Road(segments=segments, parking_m=float(rng.choice([2.6, 2.6, 2.2, 0.0])), pavement_m=float(rng.uniform(2.6, 4.2)))
+    return Road(
+        segments=segments, parking_m=float(rng.choice([2.6, 2.6, 2.2, 0.0])), pavement_m=float(rng.uniform(2.6, 4.2))
+    )
 
 
 @functools.lru_cache(maxsize=STREETS)
@@ -136,7 +152,7 @@ def _distance(rng: np.random.Generator) -> float:
 
 
 def _actors(rng: np.random.Generator, road: Road, ego_s_m: float) -> list[Actor]:
-    """Parked and driving vehicles that do not overlap, then people: on pavements, crossing, half hidden behind vehicles."""
+    """Vehicles that do not overlap, then people: on pavements, crossing, half hidden behind vehicles."""
     taken: list[tuple[float, float, float]] = []
     actors: list[Actor] = []
     kinds = ("car", "car", "estate", "mini", "suv", "van", "truck", "motorcycle")
@@ -154,7 +170,11 @@ def _actors(rng: np.random.Generator, road: Road, ego_s_m: float) -> list[Actor]
         if abs(d - road.own_lane_m) < 0.1 and s - ego_s_m < 11.0:
             continue
         taken.append((s, d, room))
-        actors.append(_vehicle(rng, len(actors) + 1, kind, s, d + float(rng.normal(0.0, 0.12)), heading + float(rng.normal(0.0, 0.02))))
+        actors.append(
+            _vehicle(
+                rng, len(actors) + 1, kind, s, d + float(rng.normal(0.0, 0.12)), heading + float(rng.normal(0.0, 0.02))
+            )
+        )
     vehicles = list(actors)
     for _ in range(int(rng.integers(2, 11))):
         s, d = ego_s_m + 2.5 + _distance(rng), 0.0
@@ -177,7 +197,16 @@ def _vehicle(rng: np.random.Generator, number: int, kind: str, s: float, d: floa
     paint, cab = (_tinted(rng, PAINTS[int(rng.integers(len(PAINTS)))]) for _ in range(2))
     if kind == "truck" and rng.random() < 0.6:
         paint = _tinted(rng, (222, 222, 216))
-    return Actor(id=number, kind=kind, s_m=s, d_m=d, heading_rad=heading, colour=paint, second_colour=cab, motion=Stand(bool(rng.random() < 0.3)))
+    return Actor(
+        id=number,
+        kind=kind,
+        s_m=s,
+        d_m=d,
+        heading_rad=heading,
+        colour=paint,
+        second_colour=cab,
+        motion=Stand(bool(rng.random() < 0.3)),
+    )
 
 
 def _person(rng: np.random.Generator, number: int, s: float, d: float) -> Actor:
@@ -211,4 +240,5 @@ def _sensor(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
     y, x = int(rng.integers(512 - rgb.shape[0])), int(rng.integers(800 - rgb.shape[1]))
     noise = _grain()[y : y + rgb.shape[0], x : x + rgb.shape[1]]
     value = (rgb * gain + noise * np.int32(strength) * 2) >> 8
-    return np.clip(value, 0, 255).astype(np.uint8)
+    result: NDArray[np.uint8] = np.clip(value, 0, 255).astype(np.uint8)
+    return result

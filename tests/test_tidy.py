@@ -31,6 +31,7 @@ ADAPTERS = (
     "cloud/transports/",
     "scenarios/benchmark_world.py",
     "scenarios/benchmarks.py",
+    "scenarios/cli.py",
 )
 """Where the machine's clock, threads and the network may be touched."""
 

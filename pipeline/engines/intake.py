@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pipeline.joining import Drop, Joined, Joiner, Sampler
+from pipeline.joining import Drop, Joined, Joiner
 from pipeline.messages import Envelope, Quality
 from pipeline.ports import Queue
 from pipeline.timestamps import TOP
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 class Intake:
     """What has arrived at a stage and not begun yet."""
 
-    __slots__ = ("_names", "_pumping", "_stage", "joiner", "queue", "ready", "sampler", "writers")
+    __slots__ = ("_names", "_pumping", "_stage", "joiner", "periodic", "queue", "ready", "writers")
 
     def __init__(self, stage: Stage, queue: Queue, *, periodic: bool) -> None:
         inputs = stage.operator.inputs()
         self._stage, self.queue = stage, queue
         self._names = [f"{stage.name}.{port.name}" for port in inputs]
         self._pumping = False
-        self.sampler = Sampler(inputs) if inputs and periodic else None
-        self.joiner = Joiner(inputs) if inputs and not periodic else None
+        self.periodic = periodic
+        self.joiner = Joiner(inputs) if inputs else None
         self.ready: deque[Joined] = deque()
         self.writers: list[Stage] = []
         """Whoever a blocking queue holds back while it is full."""
@@ -38,10 +38,7 @@ class Intake:
     def receive(self, index: int, message: Envelope | int) -> None:
         """A message, or a watermark (an int), on one input."""
         joiner, stage = self.joiner, self._stage
-        if joiner is None:
-            if self.sampler is not None and not isinstance(message, int):
-                self.sampler.on_message(index, message)
-            return
+        assert joiner is not None
         if isinstance(message, int):
             ready = joiner.on_watermark(index, message)
         else:
@@ -56,14 +53,9 @@ class Intake:
         elif stage.open is None:
             self._advance()
 
-    def sample(self, t: int) -> Joined | None:
-        """Periodic model: what a tick at t works on."""
-        if self.sampler is None:
-            return None
-        joined = self.sampler.sample(t)
-        if self.sampler.dropped:
-            self._account(self.sampler.dropped)
-        return joined
+    def poll(self) -> Joined | None:
+        """Periodic model: the newest joined timestamp since the last tick, None when there is none."""
+        return self.ready.popleft() if self.ready else None
 
     def peek(self, t: int) -> tuple[Envelope | None, ...]:
         """What has arrived for t so far."""
@@ -78,7 +70,7 @@ class Intake:
             return
         stage, ready = self._stage, self.ready
         self._pumping = True
-        while ready and not stage.busy() and not stage.blocked():
+        while ready and not self.periodic and not stage.busy() and not stage.blocked():
             joined = ready.popleft()
             if joined.t <= stage.sealed:
                 self.drop(joined, "late")
@@ -108,16 +100,19 @@ class Intake:
         """The run is over: everything that still waits is accounted for."""
         while self.ready:
             self.drop(self.ready.popleft(), "closed")
-        for joining in (self.joiner, self.sampler):
-            if joining is not None:
-                joining.close()
-                self._account(joining.dropped)
+        if self.joiner is not None:
+            self.joiner.close()
+            self._account(self.joiner.dropped)
 
     def _admit(self, joined: Joined) -> None:
         stage = self._stage
         run = stage.runs.get(joined.t)
         if joined.t <= stage.sealed or (run is not None and run.race.fenced):
             self.drop(joined, "late")
+        elif self.periodic:
+            if self.ready:
+                self.drop(self.ready.pop(), "superseded")
+            self.ready.append(joined)
         elif not self.ready and not stage.busy() and not stage.blocked():
             stage.begin(joined)
         else:

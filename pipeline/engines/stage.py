@@ -75,10 +75,10 @@ class Stage:
 
     def tick(self, t: int) -> None:
         """The source's clock, or the operator's own in the periodic model."""
-        if self.closed or t <= self.sealed:
+        if self.closed or (self.is_source and t <= self.sealed):
             return
         if not self.is_source:
-            joined = None if self.busy() else self.intake.sample(t)
+            joined = None if self.busy() else self.intake.poll()
             if joined is not None:
                 self.begin(joined)
         elif self.busy() or self.blocked():

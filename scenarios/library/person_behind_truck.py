@@ -49,7 +49,9 @@ def scenario(speed_mps: float, seed: int, **parameters: float) -> Scenario:
             trigger=Trigger(ego_within_m=values["trigger_m"]),
         ),
     )
-    truck = Actor(id=2, kind="truck", s_m=values["truck_s_m"], d_m=TRUCK_D_M, colour=(222, 222, 216), second_colour=(158, 62, 50))
+    truck = Actor(
+        id=2, kind="truck", s_m=values["truck_s_m"], d_m=TRUCK_D_M, colour=(222, 222, 216), second_colour=(158, 62, 50)
+    )
     return Scenario(
         name=NAME,
         title="A person steps out from behind a truck",

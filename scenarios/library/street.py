@@ -1,4 +1,4 @@
-"""A busy street without an incident: parked and driving cars, people on the pavements. For benchmarks and free drives."""
+"""A busy street without an incident: parked and driving cars, people on the pavements; for benchmarks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def scenario(speed_mps: float, seed: int, **parameters: float) -> Scenario:
         road=road,
         ego_s_m=40.0,
         end_s_m=400.0,
-        scenery_s_m=(10.0, 560.0),
+        scenery_s_m=(10.0, 480.0),
         actors=tuple(actors),
         scenery_seed=int(rng.integers(1 << 30)),
         parameters=values,

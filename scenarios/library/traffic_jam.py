@@ -33,7 +33,9 @@ def scenario(speed_mps: float, seed: int, **parameters: float) -> Scenario:
     }
     values = drawn(NAME, draws, parameters)
     road = Road(segments=(Segment(BEND_S_M), Segment(BEND_M, -1.0 / RADIUS_M), Segment(260.0)), speed_limit_mps=13.9)
-    truck = Actor(id=5, kind="truck", s_m=values["truck_s_m"], d_m=-4.9, colour=(214, 214, 208), second_colour=(50, 84, 120))
+    truck = Actor(
+        id=5, kind="truck", s_m=values["truck_s_m"], d_m=-4.9, colour=(214, 214, 208), second_colour=(50, 84, 120)
+    )
     return Scenario(
         name=NAME,
         title="A traffic jam behind a truck",
@@ -64,7 +66,15 @@ def _queue(values: dict[str, float], road: Road) -> list[Actor]:
     for number, (kind, length, colour) in enumerate(waiting, 1):
         d = road.own_lane_m + (0.15 if kind == "motorcycle" else 0.0)
         actors.append(
-            Actor(id=number, kind=kind, s_m=s + 0.5 * length, d_m=d, colour=colour, second_colour=(48, 50, 58), motion=Stand(True))
+            Actor(
+                id=number,
+                kind=kind,
+                s_m=s + 0.5 * length,
+                d_m=d,
+                colour=colour,
+                second_colour=(48, 50, 58),
+                motion=Stand(True),
+            )
         )
         s += length + values["gap_m"]
     return actors
@@ -94,7 +104,9 @@ def _parked(rng: np.random.Generator) -> list[Actor]:
     paints = ((58, 66, 78), (188, 190, 192), (104, 92, 78), (60, 82, 64), (36, 37, 41))
     kinds = ("car", "estate", "mini", "suv")
     actors = []
-    for k, (s, side) in enumerate(((18.0, -1.0), (34.0, -1.0), (50.0, -1.0), (30.0, 1.0), (46.0, 1.0), (68.0, 1.0), (124.0, -1.0), (140.0, 1.0))):
+    for k, (s, side) in enumerate(
+        ((18.0, -1.0), (34.0, -1.0), (50.0, -1.0), (30.0, 1.0), (46.0, 1.0), (68.0, 1.0), (124.0, -1.0), (140.0, 1.0))
+    ):
         actors.append(
             Actor(
                 id=20 + k,

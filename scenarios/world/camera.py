@@ -18,8 +18,8 @@ from scenarios.scenario import KINDS, Scenario
 from scenarios.world import catalogue, people
 from scenarios.world.agents import RoadUser
 from scenarios.world.projection import eye_pose, lens_of, rotation
-from scenarios.world.roads import Road
 from scenarios.world.raster import Frame, Library, Objects, View, draw
+from scenarios.world.roads import Road
 from scenarios.world.scenery import BUILDING, DISTANT_M, FAR_M, Thing, street
 from scenarios.world.shading import Picture, Stage, ray_lengths, shade, soften, tone_curve
 from scenarios.world.shadows import draw_shadows, sun_shares
@@ -102,6 +102,7 @@ class Renderer:
         houses = [users + i for i, thing in enumerate(self._scenery.things) if thing.semantic == BUILDING]
         self._casters, self._receivers = np.array(tall + houses, dtype=np.int64), np.arange(users)
         self._frame, self._row = _frame(camera, self._scenery, users), np.zeros(ROW_CONSTANTS)
+        self._edges = np.zeros(camera.width_px, np.uint8)
 
     def render(self, ego: EgoState, users: list[RoadUser]) -> Rendered:
         """The picture from the ego's pose with the road users where they are."""
@@ -120,7 +121,9 @@ class Renderer:
         frame.triangle.fill(-1)
         frame.shadow.fill(0)
         sun_shares(self._library, self._objects, self._casters, self._receivers, stage.sun)
-        order = np.argsort(np.hypot(self._objects.pose[:, 0] - eye[0], self._objects.pose[:, 1] - eye[1]), kind="stable")
+        order = np.argsort(
+            np.hypot(self._objects.pose[:, 0] - eye[0], self._objects.pose[:, 1] - eye[1]), kind="stable"
+        )
         draw(self._library, self._objects, order, view, stage.sun, frame)
         draw_shadows(self._library, self._objects, self._footprint, view, stage.sun, frame)
         shape = (camera.height_px, camera.width_px)
@@ -131,7 +134,7 @@ class Renderer:
             semantic=np.empty(shape, np.uint8),
         )
         shade(self._walls, view, stage, frame, picture, self._row)
-        soften(frame, picture.rgb)
+        soften(frame, self._edges, picture.rgb)
         return Rendered(picture.rgb, picture.depth, picture.instance, picture.semantic)
 
     def _choose_detail(self, eye: NDArray[np.float64]) -> None:
@@ -163,7 +166,7 @@ def _frame(camera: CameraModel, static: Scenery, users: int) -> Frame:
         inverse_depth=np.zeros(shape, np.float32),
         triangle=np.zeros(shape, np.int32),
         shadow=np.zeros(shape, np.uint8),
-        record=np.zeros((limit, 12), np.float32),
+        record=np.zeros((limit, 12)),
         label=np.zeros((limit, 4), np.int32),
         vertex=np.zeros((int((ranges[:, 1] - ranges[:, 0]).max()), 9)),
         polygon=np.zeros((4, 2)),

@@ -46,7 +46,9 @@ def _people(detail: people.Detail) -> list[Figure]:
 def _car_casters(kind: str) -> list[Points]:
     outline, shape = KINDS[kind], vehicles.SHAPES[kind]
     half_length, half = 0.5 * outline.length_m, 0.5 * outline.width_m
-    body = [(x * half_length, y * half, z) for x in (-0.99, 0.99) for y in (-0.9, 0.9) for z in (0.25, shape.bonnet - 0.1)]
+    body = [
+        (x * half_length, y * half, z) for x in (-0.99, 0.99) for y in (-0.9, 0.9) for z in (0.25, shape.bonnet - 0.1)
+    ]
     body += [(x, y * half, shape.belt) for x in (-0.9 * half_length, 0.45 * half_length) for y in (-0.95, 0.95)]
     low_rear, top_rear, top_front, low_front = ((share - 0.5) * outline.length_m for share in shape.cabin)
     cabin = [(x, y * half * 0.9, shape.belt) for x in (low_rear, low_front) for y in (-1.0, 1.0)]
@@ -71,7 +73,7 @@ def _person_casters(mesh: Mesh) -> list[Points]:
     right = v[(v[:, 2] < 0.9) & (v[:, 1] <= 0.0)]
     trunk = v[(v[:, 2] >= 0.82) & (v[:, 2] < 1.5)]
     head = v[v[:, 2] >= 1.48]
-    return [part[:: max(1, len(part) // 40)] for part in (left, right, trunk, head)]
+    return [part[:: max(1, len(part) // 20)] for part in (left, right, trunk, head)]
 
 
 def pack(items: list[Figure]) -> Library:
@@ -79,7 +81,16 @@ def pack(items: list[Figure]) -> Library:
     vertex = triangle = caster_row = caster_point = 0
     ranges, caster_ranges, casters = [], [], []
     for mesh, parts in items:
-        ranges.append((vertex, vertex + len(mesh.vertices), triangle, triangle + len(mesh.triangles), caster_row, caster_row + len(parts)))
+        ranges.append(
+            (
+                vertex,
+                vertex + len(mesh.vertices),
+                triangle,
+                triangle + len(mesh.triangles),
+                caster_row,
+                caster_row + len(parts),
+            )
+        )
         vertex += len(mesh.vertices)
         triangle += len(mesh.triangles)
         caster_row += len(parts)
@@ -90,7 +101,9 @@ def pack(items: list[Figure]) -> Library:
     return Library(
         vertices=np.concatenate([mesh.vertices for mesh, _ in items]),
         normals=np.concatenate([mesh.normals for mesh, _ in items]),
-        triangles=np.concatenate([mesh.triangles + row[0] for (mesh, _), row in zip(items, ranges)]).astype(np.int32),
+        triangles=np.concatenate(
+            [mesh.triangles + row[0] for (mesh, _), row in zip(items, ranges, strict=True)]
+        ).astype(np.int32),
         slots=np.concatenate([mesh.slots for mesh, _ in items]),
         materials=np.concatenate([mesh.materials for mesh, _ in items]),
         ranges=np.array(ranges, dtype=np.int64),

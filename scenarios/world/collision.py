@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scenarios.world.kernels import allocating, kernel
 from scenarios.world.roads import frenet
 
-
 CENTRE_X, CENTRE_Y, HEADING, LENGTH, WIDTH = range(5)
 """Columns of a box."""
 

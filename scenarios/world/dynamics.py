@@ -1,7 +1,7 @@
-"""How the ego moves: a dynamic bicycle with saturating tyres, actuator lag and friction limits; kinematic at walking pace.
+"""How the ego moves: a dynamic bicycle with saturating tyres and actuator lag; kinematic at walking pace.
 
 Decides motion from pedals and steering. Knows neither road nor other road users.
-Source: Rajamani, Vehicle Dynamics and Control, §2.3 (bicycle) and §4.1 (longitudinal); tanh-saturated lateral tyre force.
+Source: Rajamani, Vehicle Dynamics and Control, §2.3 (bicycle) and §4.1 (longitudinal); tanh-saturated tyres.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ GRAVITY_MPS2 = 9.81
 AIR_KGPM3 = 1.2
 
 X, Y, YAW, SPEED, SLIP, YAW_RATE, STEER, FORCE, ACCEL = range(9)
-"""Rows of the state vector: SLIP is the lateral speed of the centre of gravity, FORCE the force at the wheels (N)."""
+"""Rows of the state vector: SLIP is the lateral speed of the centre of gravity, FORCE the wheels' force (N)."""
 
 
 def parameters(size: EgoSize) -> NDArray[np.float64]:
-    """A mid-size electric car: mass, yaw inertia, axle distances, tyre stiffnesses, friction, drag, drive and brakes."""
+    """A mid-size electric car: mass, inertia, axle distances, tyres, friction, drag, drive and brakes."""
     front = 0.46 * size.wheelbase_m
     return np.array(
         [
@@ -57,7 +57,7 @@ def wheel_force(pedals: float, force: float, speed: float, p: NDArray[np.float64
     lag = p[14] if wanted < force else p[15]
     if force < 0.0 <= wanted:
         lag = p[14]
-    return force + (wanted - force) * min(1.0, dt / lag)
+    return float(force + (wanted - force) * min(1.0, dt / lag))
 
 
 @kernel

@@ -47,7 +47,9 @@ class Builder:
     def __init__(self) -> None:
         self._parts: list[_Part] = []
 
-    def add(self, vertices: Points, faces: list[tuple[int, ...]], slot: int, material: int, *, smooth: bool = False) -> None:
+    def add(
+        self, vertices: Points, faces: list[tuple[int, ...]], slot: int, material: int, *, smooth: bool = False
+    ) -> None:
         """Convex faces over ``vertices`` (counter-clockwise from outside); ``smooth`` shares normals between them."""
         triangles = np.array([(f[0], f[i], f[i + 1]) for f in faces for i in range(1, len(f) - 1)])
         points = np.asarray(vertices, dtype=np.float64)
@@ -91,7 +93,7 @@ class Builder:
         self.add(np.array(points), [tuple(range(len(points)))], slot, material)
 
     def loft(self, rings: Points, slot: int, material: int, *, caps: bool = True, smooth: bool = True) -> None:
-        """Skin over ``rings`` (sections, points, 3); each ring runs clockwise seen along the direction of the sections."""
+        """Skin over ``rings`` (sections, points, 3); a ring runs clockwise seen along the row of sections."""
         sections, count = rings.shape[:2]
         faces: list[tuple[int, ...]] = []
         for a in range(sections - 1):
@@ -103,7 +105,9 @@ class Builder:
             self.add(rings[0], [tuple(reversed(range(count)))], slot, material)
             self.add(rings[-1], [tuple(range(count))], slot, material)
 
-    def limb(self, start: Points, end: Points, radius: tuple[float, float], slot: int, material: int, sides: int = 6) -> None:
+    def limb(
+        self, start: Points, end: Points, radius: tuple[float, float], slot: int, material: int, sides: int = 6
+    ) -> None:
         """Tapered cylinder between two points."""
         axis = (end - start) / max(1e-9, float(np.linalg.norm(end - start)))
         helper = np.array([0.0, 1.0, 0.0]) if abs(axis[1]) < 0.9 else np.array([1.0, 0.0, 0.0])
@@ -114,7 +118,17 @@ class Builder:
         circle = np.cos(angles)[:, None] * first + np.sin(angles)[:, None] * second
         self.loft(np.stack([start + radius[0] * circle, end + radius[1] * circle]), slot, material)
 
-    def blob(self, centre: Points, radii: Points, slot: int, material: int, *, rough: float = 0.0, seed: int = 0, detail: int = 1) -> None:
+    def blob(
+        self,
+        centre: Points,
+        radii: Points,
+        slot: int,
+        material: int,
+        *,
+        rough: float = 0.0,
+        seed: int = 0,
+        detail: int = 1,
+    ) -> None:
         """Ellipsoid from a subdivided octahedron; ``rough`` pushes vertices in and out by that share."""
         points, faces = _sphere(detail)
         rng = np.random.default_rng(seed)
@@ -163,7 +177,16 @@ def _cross(a: Points, b: Points) -> Points:
 @functools.lru_cache(maxsize=4)
 def _sphere(detail: int) -> tuple[Points, list[tuple[int, ...]]]:
     points = [(1.0, 0.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, -1.0)]
-    faces: list[tuple[int, ...]] = [(0, 2, 4), (2, 1, 4), (1, 3, 4), (3, 0, 4), (2, 0, 5), (1, 2, 5), (3, 1, 5), (0, 3, 5)]
+    faces: list[tuple[int, ...]] = [
+        (0, 2, 4),
+        (2, 1, 4),
+        (1, 3, 4),
+        (3, 0, 4),
+        (2, 0, 5),
+        (1, 2, 5),
+        (3, 1, 5),
+        (0, 3, 5),
+    ]
     for _ in range(detail):
         middle: dict[tuple[int, int], int] = {}
         finer: list[tuple[int, ...]] = []

@@ -82,7 +82,9 @@ def visible_share(
 
 
 @kernel
-def angular_span(outline: NDArray[np.float64], eye: NDArray[np.float64], cos: float, sin: float, out: NDArray[np.float64]) -> None:
+def angular_span(
+    outline: NDArray[np.float64], eye: NDArray[np.float64], cos: float, sin: float, out: NDArray[np.float64]
+) -> None:
     """Lowest and highest tangent (left over forward) of an outline and whether all of it is ahead (1) or not (0).
 
     An outline that reaches behind the eye has no bounds and an all-behind one an empty span.

@@ -89,4 +89,6 @@ def _torso(builder: Builder, detail: Detail, lift: float) -> None:
 def _head(builder: Builder, detail: Detail, lift: float) -> None:
     builder.limb(np.array([0.0, 0.0, 1.44 + lift]), np.array([0.015, 0.0, 1.56 + lift]), (0.056, 0.05), SKIN, MATTE, 5)
     builder.blob(np.array([0.02, 0.0, 1.625 + lift]), np.array([0.098, 0.078, 0.122]), SKIN, MATTE, detail=detail.head)
-    builder.blob(np.array([-0.008, 0.0, 1.655 + lift]), np.array([0.106, 0.087, 0.105]), HAIR, MATTE, detail=detail.head)
+    builder.blob(
+        np.array([-0.008, 0.0, 1.655 + lift]), np.array([0.106, 0.087, 0.105]), HAIR, MATTE, detail=detail.head
+    )

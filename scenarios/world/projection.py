@@ -30,9 +30,7 @@ def rotation(yaw_rad: float, pitch_rad: float) -> NDArray[np.float64]:
     """Map to optical frame (x right, y down, z into the picture), (3, 3); pitch is positive downwards."""
     cos, sin = math.cos(yaw_rad), math.sin(yaw_rad)
     level, down = math.cos(pitch_rad), math.sin(pitch_rad)
-    return np.array(
-        [[sin, -cos, 0.0], [-cos * down, -sin * down, -level], [cos * level, sin * level, -down]]
-    )
+    return np.array([[sin, -cos, 0.0], [-cos * down, -sin * down, -level], [cos * level, sin * level, -down]])
 
 
 @allocating

@@ -106,7 +106,7 @@ def bounds(low: float, high: float, size: int) -> tuple[int, int]:
 
 @kernel
 def fill(polygon: Array, count: int, a: float, b: float, c: float, index: int, depth: Array, owner: Array) -> bool:
-    """Fill a convex polygon (picture coordinates) whose inverse depth is a·x + b·y + c; False when no row is touched."""
+    """Fill a convex polygon (picture coordinates) of inverse depth a·x + b·y + c; False when no row is touched."""
     height, width = depth.shape
     top, bottom, left, right = 1e30, -1e30, 1e30, -1e30
     for i in range(count):
@@ -136,11 +136,13 @@ def mirrored(nx: float, ny: float, nz: float, ex: float, ey: float, ez: float, s
     glint = max(0.0, along)
     for _ in range(4):
         glint *= glint
-    return fresnel * bright + 0.45 * glint * share
+    return float(fresnel * bright + 0.45 * glint * share)
 
 
 @kernel
-def pose_vertices(library: Library, mesh: int, pose: Array, shaded: bool, share: float, view: View, sun: Array, out: Array) -> None:
+def pose_vertices(
+    library: Library, mesh: int, pose: Array, shaded: bool, share: float, view: View, sun: Array, out: Array
+) -> None:
     """Rows of ``out``: camera coordinates (3), sun, sky and mirrored light of each vertex of a mesh, its place in the
     picture and its inverse depth."""
     cos, sin, scale = math.cos(pose[3]), math.sin(pose[3]), pose[4]
@@ -228,7 +230,9 @@ def draw_clipped(vertex: Array, rows: tuple[int, int, int], mirror: bool, view: 
 
 
 @inlined
-def fill_triangle(vertex: Array, p: int, q: int, r: int, a: float, b: float, c: float, frame: Frame, drawn: int) -> None:
+def fill_triangle(
+    vertex: Array, p: int, q: int, r: int, a: float, b: float, c: float, frame: Frame, drawn: int
+) -> None:
     """Fill a triangle of projected vertices; edges run top to bottom so that neighbours agree on every pixel."""
     if vertex[q, ROW] < vertex[p, ROW]:
         p, q = q, p
@@ -258,9 +262,9 @@ def fill_triangle(vertex: Array, p: int, q: int, r: int, a: float, b: float, c: 
 
 @inlined
 def faces(vertex: Array, p: int, q: int, r: int, width: int, height: int) -> bool:
-    """Whether a triangle may be seen: it faces the eye and covers a pixel's centre, or it reaches behind the near plane."""
+    """Whether a triangle may be seen: it faces the eye and covers a pixel's centre, or crosses the near plane."""
     if vertex[p, 2] <= NEAR_M or vertex[q, 2] <= NEAR_M or vertex[r, 2] <= NEAR_M:
-        return vertex[p, 2] > NEAR_M or vertex[q, 2] > NEAR_M or vertex[r, 2] > NEAR_M
+        return max(float(vertex[p, 2]), float(vertex[q, 2]), float(vertex[r, 2])) > NEAR_M
     x0, y0, x1, y1 = vertex[p, COLUMN], vertex[p, ROW], vertex[q, COLUMN], vertex[q, ROW]
     x2, y2 = vertex[r, COLUMN], vertex[r, ROW]
     if (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0) > -1e-9:
@@ -271,8 +275,10 @@ def faces(vertex: Array, p: int, q: int, r: int, width: int, height: int) -> boo
 
 
 @inlined
-def draw_triangle(vertex: Array, rows: tuple[int, int, int], mirror: bool, view: View, frame: Frame, drawn: int) -> bool:
-    """Fill one triangle that ``faces`` the eye and write its light planes to record ``drawn``; False if nothing is drawn."""
+def draw_triangle(
+    vertex: Array, rows: tuple[int, int, int], mirror: bool, view: View, frame: Frame, drawn: int
+) -> bool:
+    """Fill a triangle that ``faces`` the eye, write its light planes to record ``drawn``; False if none of it shows."""
     p, q, r = rows
     if vertex[p, 2] <= NEAR_M or vertex[q, 2] <= NEAR_M or vertex[r, 2] <= NEAR_M:
         return draw_clipped(vertex, rows, mirror, view, frame, drawn)
@@ -319,7 +325,7 @@ def draw_object(library: Library, objects: Objects, o: int, view: View, sun: Arr
         if not faces(frame.vertex, p, q, r, width, height) or drawn >= frame.label.shape[0]:
             continue
         material, slot = library.materials[t], library.slots[t]
-        mirror = material == PAINT or material == GLASS
+        mirror = material in (PAINT, GLASS)
         if not draw_triangle(frame.vertex, (p, q, r), mirror, view, frame, drawn):
             continue
         if material == FACADE:
@@ -329,7 +335,7 @@ def draw_object(library: Library, objects: Objects, o: int, view: View, sun: Arr
             frame.record[drawn, 6] = 1.0 / max(0.05, abs(plane + offset))
         for k in range(3):
             frame.record[drawn, 9 + k] = objects.palette[o, slot, k]
-        if material == HEAD_LAMP or material == TAIL_LAMP:
+        if material in (HEAD_LAMP, TAIL_LAMP):
             material = lamp(frame.record, drawn, material, objects.braking[o])
         frame.label[drawn, OWNER], frame.label[drawn, MATERIAL] = o, material
         frame.label[drawn, SLOT], frame.label[drawn, TAG] = slot, objects.tag[o]
@@ -344,6 +350,8 @@ def draw(library: Library, objects: Objects, order: Array, view: View, sun: Arra
     drawn = 0
     for o in order:
         mesh = objects.mesh[o]
-        if mesh >= 0 and in_view(objects.pose[o], library.radii[mesh] * objects.pose[o, 4], view, frame.triangle.shape[1]):
+        if mesh >= 0 and in_view(
+            objects.pose[o], library.radii[mesh] * objects.pose[o, 4], view, frame.triangle.shape[1]
+        ):
             drawn = draw_object(library, objects, o, view, sun, frame, drawn)
     return drawn

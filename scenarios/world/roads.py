@@ -1,4 +1,4 @@
-"""Where the road runs and how wide its parts are: reference line of straights and arcs, Frenet queries, the ego's route.
+"""Where the road runs and how wide its parts are: reference line of straights and arcs, Frenet queries, the route.
 
 Decides geometry only: who drives on it is ``agents``' business, what it looks like is ``shading``'s.
 """
@@ -134,10 +134,8 @@ def frenet(table: NDArray[np.float64], x: float, y: float) -> tuple[float, float
         else:
             radius = 1.0 / curvature
             rise = radius - left
-            if curvature < 0.0:
-                station = math.atan2(forward, -rise) * -radius
-            else:
-                station = math.atan2(forward, rise) * radius
+            turn = 1.0 if curvature > 0.0 else -1.0
+            station = math.atan2(forward, turn * rise) * turn * radius
             distance = math.sqrt(forward * forward + rise * rise)
             lateral = radius - distance if curvature > 0.0 else radius + distance
         if -1e-9 <= station <= length + 1e-9 and abs(lateral) < abs(best_d):

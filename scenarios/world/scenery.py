@@ -12,7 +12,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.world.meshes import FACADE, FOLIAGE, MATTE, METAL, PRIMARY, ROOF, SECONDARY, WINDOW, Builder, Mesh, Points
+from scenarios.world.meshes import (
+    FACADE,
+    FOLIAGE,
+    MATTE,
+    METAL,
+    PRIMARY,
+    ROOF,
+    SECONDARY,
+    WINDOW,
+    Builder,
+    Mesh,
+    Points,
+)
 from scenarios.world.roads import Road
 
 Rgb = tuple[float, float, float]
@@ -132,7 +144,15 @@ def _house(plan: House) -> Thing:
     tint: Rgb = (base[0] * float(factors[0]), base[1] * float(factors[1]), base[2] * float(factors[2]))
     trim: Rgb = (214.0, 208.0, 196.0) if sum(tint) < 480 else (150.0, 140.0, 126.0)
     roof = ROOFS[int(rng.integers(len(ROOFS)))]
-    palette: dict[int, Rgb] = {0: tint, 1: tint, 2: trim, 3: roof, 4: (96.0, 98.0, 100.0), 6: tint, 7: (60.0, 66.0, 72.0)}
+    palette: dict[int, Rgb] = {
+        0: tint,
+        1: tint,
+        2: trim,
+        3: roof,
+        4: (96.0, 98.0, 100.0),
+        6: tint,
+        7: (60.0, 66.0, 72.0),
+    }
     window = (float(rng.uniform(0.36, 0.5)), float(rng.uniform(0.44, 0.54)), float(rng.random() < 0.35))
     side_bay = depth / round(depth / plan.bay_m)
     style = (plan.floor_m, plan.ground_m, *window, float(rng.integers(1000)), wall, plan.bay_m, side_bay)
@@ -155,7 +175,9 @@ def _roof(builder: Builder, width: float, depth: float, wall: float, top: float)
         return
     low, eave, mid = wall - 0.05, -0.45, 0.5 * depth
     builder.quad([(0.0, eave, low), (width, eave, low), (width, mid, top), (0.0, mid, top)], WINDOW, ROOF)
-    builder.quad([(width, depth - eave, low), (0.0, depth - eave, low), (0.0, mid, top), (width, mid, top)], WINDOW, ROOF)
+    builder.quad(
+        [(width, depth - eave, low), (0.0, depth - eave, low), (0.0, mid, top), (width, mid, top)], WINDOW, ROOF
+    )
     builder.quad([(0.0, depth, wall), (0.0, 0.0, wall), (0.0, mid, top)], 6, MATTE)
     builder.quad([(width, 0.0, wall), (width, depth, wall), (width, mid, top)], 6, MATTE)
 
@@ -182,7 +204,16 @@ def _dormer(builder: Builder, x: float, wall: float, top: float, depth: float) -
     y = 1.0
     z = wall + slope * (y + 0.45)
     builder.box((x - 0.7, y, z - 0.1), (x + 0.7, y + 2.4, z + 1.25), 2, MATTE)
-    builder.quad([(x - 0.5, y - 0.01, z + 0.1), (x + 0.5, y - 0.01, z + 0.1), (x + 0.5, y - 0.01, z + 1.1), (x - 0.5, y - 0.01, z + 1.1)], 7, MATTE)
+    builder.quad(
+        [
+            (x - 0.5, y - 0.01, z + 0.1),
+            (x + 0.5, y - 0.01, z + 0.1),
+            (x + 0.5, y - 0.01, z + 1.1),
+            (x - 0.5, y - 0.01, z + 1.1),
+        ],
+        7,
+        MATTE,
+    )
     builder.box((x - 0.85, y - 0.15, z + 1.22), (x + 0.85, y + 2.4, z + 1.34), WINDOW, ROOF)
 
 

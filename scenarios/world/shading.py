@@ -65,7 +65,8 @@ def ray_lengths(width: int, height: int, lens: NDArray[np.float64]) -> NDArray[n
     """Inverse length of every pixel's ray in the optical frame, (H, W)."""
     u = (np.arange(width) + 0.5 - lens[2]) / lens[0]
     v = (np.arange(height) + 0.5 - lens[3]) / lens[1]
-    return (1.0 / np.sqrt(1.0 + u[None, :] ** 2 + v[:, None] ** 2)).astype(np.float32)
+    lengths: NDArray[np.float32] = (1.0 / np.sqrt(1.0 + u[None, :] ** 2 + v[:, None] ** 2)).astype(np.float32)
+    return lengths
 
 
 @inlined
@@ -80,7 +81,7 @@ def lit(colour: Rgb, sky_light: float, sun_light: float) -> Rgb:
 
 @inlined
 def store(row: Array, x: int, colour: Rgb, haze: float, tone: Array) -> None:
-    """Write a pixel of a row (W, 3) through haze and the display curve; colours are below ``TONE_SIZE / TONE_STEPS``."""
+    """Write a pixel of a row (W, 3) through haze and display curve; colours are below ``TONE_SIZE / TONE_STEPS``."""
     thin = (1.0 - haze) * TONE_STEPS
     thick = haze * TONE_STEPS
     row[x, 0] = tone[int(colour[0] * thin + HAZE_COLOUR[0] * thick) & TONE_MASK]
@@ -122,7 +123,9 @@ def place(stage: Stage, x: float, y: float) -> tuple[float, float]:
 
 
 @inlined
-def ground(noise: Array, k: Array, s: float, d: float, s_high: float, d_high: float, shadow: int, fresh: bool) -> tuple[float, Rgb, bool]:
+def ground(
+    noise: Array, k: Array, s: float, d: float, s_high: float, d_high: float, shadow: int, fresh: bool
+) -> tuple[float, Rgb, bool]:
     """Depth, colour and whether it is raised, where a ray meets road, kerb face or pavement.
 
     (s, d) and (s_high, d_high) are the road coordinates at which it would meet road and pavement level.
@@ -137,18 +140,35 @@ def ground(noise: Array, k: Array, s: float, d: float, s_high: float, d_high: fl
 
 
 @inlined
-def surface(record: Array, label: Array, walls: Array, noise: Array, t: int, x: float, y: float, px: float, py: float, pz: float, z: float, pixel: float) -> Rgb:
-    """Lit colour of recorded triangle ``t`` at a pixel of the picture that shows (px, py, pz) at depth ``z``."""
+def surface(
+    record: Array,
+    label: Array,
+    walls: Array,
+    noise: Array,
+    t: int,
+    x: float,
+    y: float,
+    px: float,
+    py: float,
+    pz: float,
+    z: float,
+    pixel: float,
+    per_pixel: float,
+) -> Rgb:
+    """Lit colour of recorded triangle ``t`` at a pixel of the picture that shows (px, py, pz) at depth ``z``.
+
+    ``pixel`` is the pixel's size there and ``per_pixel`` its inverse.
+    """
     material = label[t, MATERIAL]
     sun = min(1.0, max(0.0, (record[t, 0] * x + record[t, 1] * y + record[t, 2]) * z))
     soft = min(1.1, max(0.15, (record[t, 3] * x + record[t, 4] * y + record[t, 5]) * z))
     colour = (float(record[t, 9]), float(record[t, 10]), float(record[t, 11]))
     if material == FACADE:
         ratio = max(1.0, z * record[t, 6])
-        colour = facade(walls, label[t, OWNER], label[t, SLOT], px, py, pz, 0.5 * pixel, 1.0 / pixel, ratio)
-        tone = 1.0 + 0.05 * lookup(noise, 2, (px + py) * 5.0, pz * 9.0)
+        colour = facade(walls, label[t, OWNER], label[t, SLOT], px, py, pz, 0.5 * pixel, per_pixel, ratio)
+        tone = 1.0 + 0.05 * lookup(noise, 2, pz * 7.0, (px + py) * 4.0)
         return lit((colour[0] * tone, colour[1] * tone, colour[2] * tone), soft, sun)
-    if material == FOLIAGE or material == ROOF:
+    if material in (FOLIAGE, ROOF):
         rough = 0.17 if material == FOLIAGE else 0.06
         cells = 13.0 if z < 14.0 else (6.5 if z < 28.0 else 3.25)
         leaf = hash_cell(math.floor(px * cells), math.floor(py * cells), math.floor(pz * cells)) - 0.5
@@ -156,7 +176,7 @@ def surface(record: Array, label: Array, walls: Array, noise: Array, t: int, x: 
         return lit((colour[0] * tone, colour[1] * tone, colour[2] * tone), soft, sun)
     if material == GLOWING:
         return colour
-    if material == PAINT or material == GLASS:
+    if material in (PAINT, GLASS):
         shine = min(1.0, max(0.0, (record[t, 6] * x + record[t, 7] * y + record[t, 8]) * z))
         return mix(lit(colour, soft, sun), (226.0, 234.0, 242.0), shine)
     return lit(colour, soft, sun)
@@ -164,7 +184,7 @@ def surface(record: Array, label: Array, walls: Array, noise: Array, t: int, x: 
 
 @kernel
 def place_chunk(stage: Stage, eye: Array, dx: float, dy: float, far_x: float, far_y: float, k: Array) -> None:
-    """Road coordinates at road and pavement level where a chunk of a row begins, and their change per pixel, into ``k``."""
+    """Into ``k``: road coordinates at road and pavement level where a chunk begins, and their change per pixel."""
     for level in range(2):
         z = k[surfaces.Z_LOW + level]
         s, d = place(stage, eye[0] + dx * z, eye[1] + dy * z)
@@ -198,7 +218,10 @@ def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Pic
             z = 1.0 / inverse[column]
             px, py, pz = eye[0] + dx * z, eye[1] + dy * z, eye[2] + dz * z
             tag, thick = label[t, TAG], z * stage.haze_1pm
-            colour, haze = surface(record, label, walls, noise, t, x, y, px, py, pz, z, z * per_fx), thick / (1.0 + thick)
+            colour, haze = (
+                surface(record, label, walls, noise, t, x, y, px, py, pz, z, z * per_fx, lens[0] * inverse[column]),
+                thick / (1.0 + thick),
+            )
             instance[column], semantic[column] = tag & 0xFFFF, tag >> 16
         elif dz < -0.0015:
             if column >= until:
@@ -229,19 +252,27 @@ def shade(walls: Array, view: View, stage: Stage, frame: Frame, picture: Picture
 
 
 @kernel
-def soften(frame: Frame, rgb: Array) -> None:
-    """Blend along the outlines of objects what one sample a pixel would leave as steps, in place."""
+def soften(frame: Frame, edges: Array, rgb: Array) -> None:
+    """Blend along the outlines of objects what one sample a pixel would leave as steps, in place.
+
+    edges: (W,) scratch.
+    """
     label, (height, width) = frame.label, frame.triangle.shape
     for y in range(1, height - 1):
         above, here, below = frame.triangle[y - 1], frame.triangle[y], frame.triangle[y + 1]
+        # Branch-free, so that it runs several pixels at once; few pixels survive it.
         for x in range(1, width - 1):
             own = here[x]
-            if above[x] == own and below[x] == own and here[x - 1] == own and here[x + 1] == own:
+            edges[x] = (above[x] != own) | (below[x] != own) | (here[x - 1] != own) | (here[x + 1] != own)
+        for x in range(1, width - 1):
+            if edges[x] == 0:
                 continue
-            o, edge = label[own, OWNER] if own >= 0 else -1, False
+            o, edge = label[here[x], OWNER] if here[x] >= 0 else -1, False
             for other in (above[x], below[x], here[x - 1], here[x + 1]):
                 edge |= (label[other, OWNER] if other >= 0 else -1) != o
             if edge:
                 for c in range(3):
-                    around = int(rgb[y - 1, x, c]) + int(rgb[y + 1, x, c]) + int(rgb[y, x - 1, c]) + int(rgb[y, x + 1, c])
+                    around = (
+                        int(rgb[y - 1, x, c]) + int(rgb[y + 1, x, c]) + int(rgb[y, x - 1, c]) + int(rgb[y, x + 1, c])
+                    )
                     rgb[y, x, c] = (4 * int(rgb[y, x, c]) + around + 4) >> 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from scenarios.world.kernels import Array, allocating, kernel
 from scenarios.world.raster import NEAR_M, Frame, Library, Objects, View, bounds, crossings
 
@@ -44,7 +45,9 @@ def inside(polygon: Array, count: int, x: float, y: float) -> bool:
     """Whether a point lies in a counter-clockwise convex polygon."""
     for i in range(count):
         j = i + 1 if i + 1 < count else 0
-        edge = (polygon[j, 0] - polygon[i, 0]) * (y - polygon[i, 1]) - (polygon[j, 1] - polygon[i, 1]) * (x - polygon[i, 0])
+        edge = (polygon[j, 0] - polygon[i, 0]) * (y - polygon[i, 1]) - (polygon[j, 1] - polygon[i, 1]) * (
+            x - polygon[i, 0]
+        )
         if edge < 0.0:
             return False
     return count >= 3
@@ -56,7 +59,11 @@ def cast(library: Library, row: int, pose: Array, sun: Array, points: Array, out
     first, end = library.caster_ranges[row, 0], library.caster_ranges[row, 1]
     cos, sin, scale = math.cos(pose[3]), math.sin(pose[3]), pose[4]
     for i in range(first, end):
-        vx, vy, vz = (library.caster_points[i, 0] * scale, library.caster_points[i, 1] * scale, library.caster_points[i, 2] * scale)
+        vx, vy, vz = (
+            library.caster_points[i, 0] * scale,
+            library.caster_points[i, 1] * scale,
+            library.caster_points[i, 2] * scale,
+        )
         points[i - first, 0] = pose[0] + cos * vx - sin * vy - sun[0] / sun[2] * vz
         points[i - first, 1] = pose[1] + sin * vx + cos * vy - sun[1] / sun[2] * vz
     return int(hull(points, end - first, out))
@@ -97,7 +104,7 @@ def fill_mask(polygon: Array, count: int, view: View, mask: Array, value: int, p
 
 @allocating
 def draw_shadows(library: Library, objects: Objects, footprint: Array, view: View, sun: Array, frame: Frame) -> None:
-    """Into a cleared mask, draw the shadow of every object near enough; ``footprint``: (n, 2) length and width, 0 for none."""
+    """Draw the shadows of near objects into a cleared mask; ``footprint``: (n, 2) length and width, 0 for none."""
     points, outline, picture = np.empty((256, 2)), np.empty((512, 2)), np.empty((516, 2))
     for o in range(objects.mesh.shape[0]):
         mesh, pose = objects.mesh[o], objects.pose[o]
@@ -114,13 +121,16 @@ def draw_shadows(library: Library, objects: Objects, footprint: Array, view: Vie
             for i in range(4):
                 along = 0.47 * footprint[o, 0] * (1.0 if i == 0 or i == 3 else -1.0)
                 across = 0.46 * footprint[o, 1] * (1.0 if i < 2 else -1.0)
-                outline[i, 0], outline[i, 1] = pose[0] + cos * along - sin * across, pose[1] + sin * along + cos * across
+                outline[i, 0], outline[i, 1] = (
+                    pose[0] + cos * along - sin * across,
+                    pose[1] + sin * along + cos * across,
+                )
             fill_mask(outline, 4, view, frame.shadow, UNDER, picture)
 
 
 @allocating
 def sun_shares(library: Library, objects: Objects, casters: Array, receivers: Array, sun: Array) -> None:
-    """Set ``objects.sun`` of the receivers: how much of their footprint the casters (rows of objects) leave in the sun."""
+    """Set ``objects.sun`` of the receivers (rows): how much of their footprint the casters leave in the sun."""
     points, outline = np.empty((256, 2)), np.empty((512, 2))
     hidden = np.zeros((receivers.shape[0], 5), np.bool_)
     for o in casters:

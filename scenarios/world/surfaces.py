@@ -1,4 +1,4 @@
-"""What road, pavement, facades, foliage and sky look like at a point. Pure functions of position, filtered by footprint.
+"""What road, pavement, facades and sky look like at a point. Pure functions of position, filtered by footprint.
 
 Colours are display values (0 … 255); light and haze are added by ``shading``.
 """
@@ -15,11 +15,14 @@ from scenarios.world.kernels import Array, inlined
 NOISE_SIZE = 256
 Rgb = tuple[float, float, float]
 
-Z_LOW, Z_HIGH, HALF_ALONG, HALF_ACROSS, PER_ALONG, PER_ACROSS, PER_GRAIN_S, PER_GRAIN_D, GRAIN, HAZE, RISE, CLOUD = range(12)
+Z_LOW, Z_HIGH, HALF_ALONG, HALF_ACROSS, PER_ALONG, PER_ACROSS, PER_GRAIN_S, PER_GRAIN_D, GRAIN, HAZE, RISE, CLOUD = (
+    range(12)
+)
 LANE, KERB, EDGE, SUN, SOFT, TONE, GUTTER, COORDINATES = range(12, 20)
-"""Constants of a picture row (the camera never rolls): depths at which it meets road and pavement level; half the pixel's
-footprint along and across the view and its inverse; scale and strength of the finest visible grain; haze; sky.
-Then half-widths of the road, the sun's share on flat ground, what ``worn`` keeps, and eight road coordinates (see ``shading.place_chunk``)."""
+"""Constants of a picture row (the camera never rolls): depths at which it meets road and pavement level; half the
+pixel's footprint along and across the view and its inverse; scale and strength of the finest visible grain; haze; sky.
+Then half-widths of the road, the sun's share on flat ground, what ``worn`` keeps, and eight road coordinates
+(see ``shading.place_chunk``)."""
 ROW_CONSTANTS = 28
 
 LINE = (226.0, 225.0, 216.0)
@@ -109,7 +112,9 @@ def worn(noise: Array, s: float, d: float, k: Array) -> None:
     if side < lane:
         track = abs(side - 0.5 * lane) - 0.78
         tone -= 6.0 * max(0.0, 1.0 - track * track * 7.0)
-        patch = lookup(noise, 2, math.floor(s * 0.17) * 31.0, math.floor(side * 0.55) * 17.0 + (9.0 if d > 0.0 else 0.0))
+        patch = lookup(
+            noise, 2, math.floor(s * 0.17) * 31.0, math.floor(side * 0.55) * 17.0 + (9.0 if d > 0.0 else 0.0)
+        )
         if patch > 0.55:
             tone -= 9.0
     else:
@@ -180,7 +185,9 @@ def hash_cell(a: float, b: float, seed: float) -> float:
 
 
 @inlined
-def window(seed: float, column: float, row: float, y: float, storey: float, high: float, half: float, per: float, door: bool) -> Rgb:
+def window(
+    seed: float, column: float, row: float, y: float, storey: float, high: float, half: float, per: float, door: bool
+) -> Rgb:
     """What a pane shows: dark glass, sometimes a blind, or a wooden door; darker under the lintel."""
     chance = hash_cell(column, row, seed)
     shade = 50.0 + 34.0 * chance + 12.0 * y / storey
@@ -194,13 +201,16 @@ def window(seed: float, column: float, row: float, y: float, storey: float, high
 
 
 @inlined
-def facade(walls: Array, o: int, slot: int, px: float, py: float, pz: float, half_tall: float, per_tall: float, ratio: float) -> Rgb:
-    """Colour of a wall with rows of windows; half_tall, per_tall: half the pixel's footprint up the wall and its inverse;
-    ratio: how many times that it spans along the wall.
+def facade(
+    walls: Array, o: int, slot: int, px: float, py: float, pz: float, half_tall: float, per_tall: float, ratio: float
+) -> Rgb:
+    """Colour of a wall with rows of windows.
 
-    walls: (n, 23) of x, y, z, cosine, sine, wall colour, trim colour, then the style: floor height, ground floor height,
-    window width and height shares, shop front, seed, wall height, bays of front and side; last the inverses of both bays
-    and of the floor height.
+    half_tall, per_tall: half the pixel's footprint up the wall and its inverse; ratio: how much more it spans along it.
+
+    walls: (n, 23) of x, y, z, cosine, sine, wall colour, trim colour, then the style: floor height, ground floor
+    height, window width and height shares, shop front, seed, wall height, bays of front and side; last the inverses
+    of both bays and of the floor height.
     Slot 0 walls run along the object's x axis, slot 1 walls along its y axis.
     """
     dx, dy, v, cos, sin = px - walls[o, 0], py - walls[o, 1], pz - walls[o, 2], walls[o, 3], walls[o, 4]
@@ -221,7 +231,9 @@ def facade(walls: Array, o: int, slot: int, px: float, py: float, pz: float, hal
             half, low = 0.43 * bay, 0.5
         if hash_cell(column, row, seed) < 0.22:
             half, low, door = 0.55 + 0.1 * bay, 0.0, walls[o, 15] < 0.5
-    band = covered(v, ground_m - 0.12, ground_m + 0.12, half_tall, per_tall) + covered(v, height - 0.5, height, half_tall, per_tall)
+    band = covered(v, ground_m - 0.12, ground_m + 0.12, half_tall, per_tall) + covered(
+        v, height - 0.5, height, half_tall, per_tall
+    )
     if band > 0.0:
         colour = mix(colour, trim, min(1.0, band))
     across = covered(x, -half - 0.09, half + 0.09, half_wide, per_wide)
@@ -232,6 +244,8 @@ def facade(walls: Array, o: int, slot: int, px: float, py: float, pz: float, hal
     pane = min(1.0, covered(x, -half, half, half_wide, per_wide)) * covered(y, low, high, half_tall, per_tall)
     if pane <= 0.0:
         return colour
-    bars = 0.8 * covered(x, -0.03, 0.03, half_wide, per_wide) + 0.5 * covered(y, high - 0.55, high - 0.49, half_tall, per_tall)
+    bars = 0.8 * covered(x, -0.03, 0.03, half_wide, per_wide) + 0.5 * covered(
+        y, high - 0.55, high - 0.49, half_tall, per_tall
+    )
     glass = window(seed, column, row, y, storey, high, half_tall, per_tall, door)
     return mix(colour, mix(glass, (206.0, 204.0, 198.0), min(1.0, bars)), min(1.0, pane))

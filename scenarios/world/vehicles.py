@@ -119,9 +119,17 @@ def _cabin(builder: Builder, shape: Shape, length: float, width: float, height: 
     builder.quad([left[0], right[0], right[3], left[3]], PRIMARY, PAINT)
     crown = np.array(
         [
-            [*ring(rear_top - 0.02, top - 0.01, roof), (rear_top, -0.7 * roof, height - 0.012), (rear_top, 0.7 * roof, height - 0.012)],
+            [
+                *ring(rear_top - 0.02, top - 0.01, roof),
+                (rear_top, -0.7 * roof, height - 0.012),
+                (rear_top, 0.7 * roof, height - 0.012),
+            ],
             [*ring(0.5 * (rear_top + front_top), top, roof), (0.0, -0.7 * roof, height), (0.0, 0.7 * roof, height)],
-            [*ring(front_top + 0.02, top - 0.01, roof), (front_top, -0.7 * roof, height - 0.012), (front_top, 0.7 * roof, height - 0.012)],
+            [
+                *ring(front_top + 0.02, top - 0.01, roof),
+                (front_top, -0.7 * roof, height - 0.012),
+                (front_top, 0.7 * roof, height - 0.012),
+            ],
         ]
     )
     crown[1, 2:, 0] = 0.5 * (rear_top + front_top)
@@ -129,7 +137,15 @@ def _cabin(builder: Builder, shape: Shape, length: float, width: float, height: 
     _panes(builder, left, right, front_top, rear_top, van=height > 2.0)
 
 
-def _panes(builder: Builder, left: list[tuple[float, float, float]], right: list[tuple[float, float, float]], front_top: float, rear_top: float, *, van: bool) -> None:
+def _panes(
+    builder: Builder,
+    left: list[tuple[float, float, float]],
+    right: list[tuple[float, float, float]],
+    front_top: float,
+    rear_top: float,
+    *,
+    van: bool,
+) -> None:
     corner = np.array(left)
 
     def on_side(u: float, v: float, out: float) -> tuple[float, float, float]:
@@ -141,10 +157,15 @@ def _panes(builder: Builder, left: list[tuple[float, float, float]], right: list
     # Panes between the pillars; a delivery van has one only beside the seats.
     spans = [(0.68, 0.95)] if van else [(0.05, 0.30), (0.335, 0.60), (0.635, 0.93)]
     for start, end in spans:
-        pane = [on_side(start, 0.10, 0.006), on_side(end, 0.10, 0.006), on_side(end, 0.86, 0.006), on_side(start, 0.86, 0.006)]
+        pane = [
+            on_side(start, 0.10, 0.006),
+            on_side(end, 0.10, 0.006),
+            on_side(end, 0.86, 0.006),
+            on_side(start, 0.86, 0.006),
+        ]
         builder.quad(pane[::-1], WINDOW, GLASS)
         builder.quad([(x, -y, z) for x, y, z in pane], WINDOW, GLASS)
-    for (low, high, sign) in ((left[1], left[2], 1.0), (left[0], left[3], -1.0)):
+    for low, high, sign in ((left[1], left[2], 1.0), (left[0], left[3], -1.0)):
         a, b = np.array(low), np.array(high)
         bottom, upper = a + 0.08 * (b - a), a + 0.9 * (b - a)
         out = 0.012 * sign
@@ -231,10 +252,15 @@ def truck() -> Mesh:
 def _truck_cab(builder: Builder, cab: float, front: float, half: float, high: float) -> None:
     top = high - 0.55
     rings = []
-    for x, z, y in ((cab, top, 0.97), (front - 0.55, top, 0.97), (front - 0.12, 1.75, 0.98), (front, 1.5, 0.97), (front, 0.5, 0.95)):
+    for x, z, y in (
+        (cab, top, 0.97),
+        (front - 0.55, top, 0.97),
+        (front - 0.12, 1.75, 0.98),
+        (front, 1.5, 0.97),
+        (front, 0.5, 0.95),
+    ):
         rings.append((x, z, y * half))
-    side = [(cab, 0.5)] + [(x, z) for x, z, _ in rings][::-1][0:] 
-    outline = [(x, z) for x, z in side]
+    outline = [(cab, 0.5), *[(x, z) for x, z, _ in reversed(rings)]]
     for sign in (-1.0, 1.0):
         points = [(x, sign * 0.97 * half, z) for x, z in outline]
         builder.quad(points if sign < 0.0 else points[::-1], SECONDARY, PAINT)
@@ -243,12 +269,21 @@ def _truck_cab(builder: Builder, cab: float, front: float, half: float, high: fl
         builder.quad(window if sign < 0.0 else window[::-1], WINDOW, GLASS)
         arm = sorted((sign * half, sign * (half + 0.2)))
         builder.box((front - 0.42, arm[0], 1.75), (front - 0.34, arm[1], 2.35), DARK, MATTE)
-    for (xa, za, ya), (xb, zb, yb) in zip(rings, rings[1:]):
+    for (xa, za, ya), (xb, zb, yb) in zip(rings, rings[1:], strict=False):
         builder.quad([(xb, -yb, zb), (xb, yb, zb), (xa, ya, za), (xa, -ya, za)], SECONDARY, PAINT)
     builder.quad([(cab, half, 0.5), (cab, -half, 0.5), (cab, -half, top), (cab, half, top)][::-1], SECONDARY, PAINT)
     lower, upper = (front - 0.14, 1.80), (front - 0.51, top - 0.12)
     y = 0.9 * half
-    builder.quad([(lower[0] + 0.03, -y, lower[1]), (lower[0] + 0.03, y, lower[1]), (upper[0] + 0.03, y, upper[1]), (upper[0] + 0.03, -y, upper[1])], WINDOW, GLASS)
+    builder.quad(
+        [
+            (lower[0] + 0.03, -y, lower[1]),
+            (lower[0] + 0.03, y, lower[1]),
+            (upper[0] + 0.03, y, upper[1]),
+            (upper[0] + 0.03, -y, upper[1]),
+        ],
+        WINDOW,
+        GLASS,
+    )
     builder.box((front - 0.02, -0.7 * half, 0.95), (front + 0.01, 0.7 * half, 1.4), DARK, MATTE)
     builder.box((front - 0.1, -half, 0.42), (front + 0.02, half, 0.7), DARK, MATTE)
 
@@ -273,7 +308,11 @@ def motorcycle() -> Mesh:
     builder.box((0.80, -0.12, 0.72), (0.83, 0.12, 0.84), LIGHT, HEAD_LAMP)
     builder.limb(np.array([0.48, -0.34, 0.98]), np.array([0.48, 0.34, 0.98]), (0.02, 0.02), DARK, MATTE)
     for side in (-1.0, 1.0):
-        hip, knee, foot = np.array([-0.3, 0.12 * side, 0.90]), np.array([0.12, 0.24 * side, 0.74]), np.array([-0.2, 0.22 * side, 0.38])
+        hip, knee, foot = (
+            np.array([-0.3, 0.12 * side, 0.90]),
+            np.array([0.12, 0.24 * side, 0.74]),
+            np.array([-0.2, 0.22 * side, 0.38]),
+        )
         builder.limb(hip, knee, (0.1, 0.075), SECONDARY, CLOTH)
         builder.limb(knee, foot, (0.07, 0.05), SECONDARY, CLOTH)
         shoulder, hand = np.array([0.06, 0.21 * side, 1.32]), np.array([0.46, 0.3 * side, 1.0])

@@ -60,7 +60,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """Relative speed at first contact; 0 without one."""
     collided_with: str
     min_gap_m: float
-    """Smallest distance between outlines to any road user in the ego's corridor; 0 on collision, inf if there was none."""
+    """Smallest gap between outlines to any road user in the ego's corridor; 0 on collision, inf if there was none."""
     stopped_gap_m: float | None
     """Gap to the nearest road user ahead in the corridor, when the ego stands behind one."""
     standing_s: float
@@ -143,7 +143,7 @@ class World:
         boxes = picture_boxes(eye, rotation(yaw, camera.pitch_rad), lens_of(camera), users.boxes, heights)
         return tuple(
             _truth(user, clipped(box, camera), float(box[4]), float(seen))
-            for user, box, seen in zip(users.items, boxes, share)
+            for user, box, seen in zip(users.items, boxes, share, strict=True)
         )
 
     def route(self) -> Route:
@@ -181,11 +181,9 @@ class World:
         ]
         for user in self._users.items:
             kind = user.kind
-            rows.append(
-                (user.actor.id, kind.label, user.x_m, user.y_m, user.yaw_rad, kind.length_m, kind.width_m)
-            )
+            rows.append((user.actor.id, kind.label, user.x_m, user.y_m, user.yaw_rad, kind.length_m, kind.width_m))
         names = ("id", "label", "x_m", "y_m", "yaw_rad", "length_m", "width_m")
-        return tuple(dict(zip(names, row)) for row in rows)
+        return tuple(dict(zip(names, row, strict=True)) for row in rows)
 
     def _step(self) -> None:
         # After a contact the world stands still: what follows would be an invention.

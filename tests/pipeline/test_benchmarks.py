@@ -33,7 +33,7 @@ def test_the_clock_s_figures_hang_together(monkeypatch: pytest.MonkeyPatch) -> N
     ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
     assert figures["ratio"] == pytest.approx(ratios[len(ratios) // 2], abs=1e-3)
     assert figures["callbacks_per_s"] == pytest.approx(sorted(ours)[len(ours) // 2], abs=1)
-    assert figures["callbacks_per_s_best"] == pytest.approx(max(ours), abs=1) >= figures["callbacks_per_s"] - 1
+    assert figures["callbacks_per_s_best"] == pytest.approx(max(ours), abs=1)
     assert all(math.isfinite(value) and value > 0 for value in figures.values())
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.joining import Joined, Joiner, Sampler
+from pipeline.joining import Joined, Joiner
 from pipeline.messages import Envelope
 from pipeline.ports import Input, exact, latest, nearest
 from pipeline.testing.strategies import arrivals_at
@@ -259,40 +259,3 @@ def test_latest_respects_its_age_bound_to_the_nanosecond(age: int, used: bool) -
     joiner = Joiner(inputs_of([EXACT, Port("latest", age, False)]))
     joiner.on_message(1, message(7))
     assert rows(list(joiner.on_message(0, message(10)))) == [(10, (10, 7 if used else None))]
-
-
-# -- the periodic model -----------------------------------------------------------------------------------------------
-
-
-@ci
-@given(st.lists(st.one_of(st.just("tick"), st.integers(0, 1)), max_size=25))
-def test_a_sampler_uses_the_newest_of_each_input_and_counts_what_it_skipped(script: list[str | int]) -> None:
-    sampler = Sampler([Input(int), Input(int, join=latest(), required=False)])
-    newest: list[int | None] = [None, None]
-    came: list[tuple[int, int]] = []
-    used: set[tuple[int, int]] = set()
-    for t, step in enumerate(script):
-        if step == "tick":
-            row = sampler.sample(t)
-            if row is not None:
-                assert [None if e is None else e.t for e in row.values] == newest
-                assert newest[0] is not None
-                used |= {(i, e.t) for i, e in enumerate(row.values) if e is not None}
-        else:
-            assert isinstance(step, int)
-            sampler.on_message(step, message(t))
-            newest[step] = t
-            came.append((step, t))
-    sampler.close()
-    dropped = [(drop.port, drop.t) for drop in sampler.dropped]
-    assert len(set(dropped)) == len(dropped)
-    assert not used & set(dropped)
-    assert used | set(dropped) == set(came)
-
-
-def test_a_sampler_says_nothing_when_nothing_is_new() -> None:
-    sampler = Sampler([Input(int)])
-    assert sampler.sample(0) is None
-    sampler.on_message(0, message(1))
-    assert sampler.sample(2) is not None
-    assert sampler.sample(3) is None

@@ -123,14 +123,18 @@ class FullDisk:
     """A file on a disk that has room for ``room`` bytes; the last write goes in as far as it fits."""
 
     def __init__(self, file: Any, room: int) -> None:
-        self._file, self._room = file, room
+        self._file, self._room, self._whole = file, room, room
 
     def write(self, data: bytes) -> int:
-        written = self._file.write(bytes(data)[: max(0, self._room)])
-        self._room -= len(data)
-        if self._room < 0:
+        written = int(self._file.write(bytes(data)[: max(0, self._room)]))
+        self._room -= written
+        if written < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return int(written)
+        return written
+
+    def truncate(self, size: int) -> int:
+        self._room = self._whole - size
+        return int(self._file.truncate(size))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

@@ -37,7 +37,7 @@ def holds_the_beginning(found: tuple[Any, ...], told: tuple[Any, ...]) -> None:
     if complete:
         assert found == told
     assert launch in ("", told[1])
-    assert metadata in ({}, told[2])
+    assert metadata.items() <= told[2].items()
     assert records == told[3][: len(records)]
     assert events == told[4][: len(events)]
 
@@ -54,14 +54,14 @@ def check(data: bytes, path: Path, told: tuple[Any, ...]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", range(0, 60, 10))
 def test_a_log_cut_anywhere_is_read_up_to_the_cut_or_refused(
     whole: bytes, told: tuple[Any, ...], tmp_path: Path, part: int
 ) -> None:
     path = tmp_path / "log.mcap"
-    readable = [n for n in range(part, len(whole), 24) if check(whole[:n], path, told)]
+    readable = [n for n in range(part, len(whole), 60) if check(whole[:n], path, told)]
     assert all(not complete(whole[:n], path) for n in readable)
-    assert readable == [n for n in range(part, len(whole), 24) if n >= min(readable)], "more of it is never worse"
+    assert readable == [n for n in range(part, len(whole), 60) if n >= min(readable)], "more of it is never worse"
 
 
 def complete(data: bytes, path: Path) -> bool:
@@ -89,13 +89,13 @@ def test_one_flipped_bit_is_noticed_or_does_no_harm(
 
 
 @pytest.mark.slow
-def test_no_byte_of_a_log_can_be_flipped_unnoticed(whole: bytes, told: tuple[Any, ...], tmp_path: Path) -> None:
+def test_bytes_all_over_a_log_cannot_be_damaged_unnoticed(whole: bytes, told: tuple[Any, ...], tmp_path: Path) -> None:
     refused = 0
-    for place in range(len(whole)):
+    for place in range(0, len(whole), 7):
         broken = bytearray(whole)
         broken[place] ^= 0x01 << place % 8
         refused += not check(bytes(broken), tmp_path / "log.mcap", told)
-    assert refused > len(whole) // 3
+    assert refused > len(whole) // 21
 
 
 def test_a_flipped_byte_in_the_launch_file_is_damage(whole: bytes, tmp_path: Path) -> None:

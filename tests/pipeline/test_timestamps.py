@@ -45,7 +45,9 @@ def test_an_unknown_unit_is_named(text: str) -> None:
         parse_duration(text)
 
 
-@pytest.mark.parametrize("text", ["", "ms", "fast", "1 000 ms", "1,5 s", "80ms 3", "nan s", "inf s", "0x10 ms", "--3ms"])
+@pytest.mark.parametrize(
+    "text", ["", "ms", "fast", "1 000 ms", "1,5 s", "80ms 3", "nan s", "inf s", "0x10 ms", "--3ms"]
+)
 def test_what_is_no_number_is_no_duration(text: str) -> None:
     with pytest.raises(InvalidDuration, match=r"is not a duration|unknown unit"):
         parse_duration(text)

@@ -49,7 +49,11 @@ def test_a_trigger_in_time_holds_until_that_time() -> None:
 
 def test_a_frightened_walker_pauses_at_the_first_point_of_the_path_and_then_goes_on() -> None:
     actor = Actor(
-        id=1, kind="pedestrian", s_m=50.0, d_m=-6.0, motion=Walk(path=((50.0, -2.0), (50.0, 4.0)), speed_mps=2.0, pause_s=2.0)
+        id=1,
+        kind="pedestrian",
+        s_m=50.0,
+        d_m=-6.0,
+        motion=Walk(path=((50.0, -2.0), (50.0, 4.0)), speed_mps=2.0, pause_s=2.0),
     )
     users = RoadUsers((actor,), ROAD, EgoSize())
     play(users, 3.0)
@@ -82,7 +86,9 @@ def test_a_driver_stops_behind_a_standing_car_without_touching_it_and_shows_brak
 def test_an_oncoming_driver_moves_against_the_road_and_keeps_to_its_bend() -> None:
     bent = Road(segments=(Segment(20.0), Segment(80.0, -1.0 / 60.0), Segment(100.0)))
     users = RoadUsers(
-        (Actor(id=1, kind="car", s_m=90.0, d_m=1.75, heading_rad=math.pi, motion=Drive(speed_mps=8.0)),), bent, EgoSize()
+        (Actor(id=1, kind="car", s_m=90.0, d_m=1.75, heading_rad=math.pi, motion=Drive(speed_mps=8.0)),),
+        bent,
+        EgoSize(),
     )
     play(users, 4.0)
     user = users.items[0]

@@ -45,7 +45,11 @@ def test_half_hidden_road_users_are_labelled_too() -> None:
 
 
 def test_boxes_of_unhidden_people_have_the_height_that_their_distance_makes() -> None:
-    people = [b for b in boxes() if b.label == "pedestrian" and b.visible_share > 0.99 and b.y1_px < 358 and b.distance_m > 4.0]
+    people = [
+        b
+        for b in boxes()
+        if b.label == "pedestrian" and b.visible_share > 0.99 and b.y1_px < 358 and b.distance_m > 4.0
+    ]
     assert people
     for box in people:
         height_m = (box.y1_px - box.y0_px) * box.distance_m / 320.0
@@ -60,6 +64,6 @@ def test_brightness_differs_between_pictures() -> None:
 
 def test_the_position_in_the_ego_frame_agrees_with_the_place_in_the_picture() -> None:
     for box in boxes():
-        if box.visible_share > 0.9 and box.distance_m > 8.0 and 5 < box.x0_px and box.x1_px < 635:
+        if box.visible_share > 0.9 and box.distance_m > 8.0 and box.x0_px > 5 and box.x1_px < 635:
             middle = 0.5 * (box.x0_px + box.x1_px)
             assert middle == pytest.approx(320.0 - 320.0 * box.y_m / box.distance_m, abs=25.0 + 500.0 / box.distance_m)

@@ -1,4 +1,4 @@
-"""Pictures against geometry: depth, instances, classes, watertight fills, mirrors of the truth, and equal bytes twice."""
+"""Pictures against geometry: depth, instances, classes, watertight fills, and equal bytes twice."""
 
 from __future__ import annotations
 
@@ -103,7 +103,10 @@ def test_visible_pixels_fill_the_box_that_the_truth_predicts(kind: str) -> None:
 
 def test_pitching_down_moves_the_horizon_up() -> None:
     level, _, _ = shot(scene())
-    down, _, _ = shot(scene(), CameraModel(width_px=320, height_px=180, fx_px=160.0, fy_px=160.0, cx_px=160.0, cy_px=90.0, pitch_rad=0.1))
+    down, _, _ = shot(
+        scene(),
+        CameraModel(width_px=320, height_px=180, fx_px=160.0, fy_px=160.0, cx_px=160.0, cy_px=90.0, pitch_rad=0.1),
+    )
     road = [int(np.argmax(picture.semantic[:, 160] == ROAD_CLASS)) for picture in (level, down)]
     assert road[0] - road[1] == pytest.approx(160.0 * math.tan(0.1), abs=3.0)
 
@@ -141,7 +144,16 @@ def test_a_curved_road_is_drawn_where_its_geometry_says() -> None:
     from scenarios.world.roads import Road, Segment
 
     road = Road(segments=(Segment(30.0), Segment(100.0, 1.0 / 50.0), Segment(100.0)))
-    scenario = Scenario(name="bend", title="", duration_s=1.0, speed_mps=0.0, actors=(), road=road, ego_s_m=20.0, scenery_s_m=(0.0, 100.0))
+    scenario = Scenario(
+        name="bend",
+        title="",
+        duration_s=1.0,
+        speed_mps=0.0,
+        actors=(),
+        road=road,
+        ego_s_m=20.0,
+        scenery_s_m=(0.0, 100.0),
+    )
     rendered, _, ego = shot(scenario)
     eye, yaw = eye_pose(ego, CAMERA)
     turn = rotation(yaw, 0.0)

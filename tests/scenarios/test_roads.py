@@ -43,8 +43,8 @@ def test_the_reference_line_has_no_jumps(s: float) -> None:
 def test_the_route_runs_in_the_right_hand_lane_with_points_at_most_two_metres_apart() -> None:
     route = BENT.route(start_s_m=-20.0, end_s_m=260.0, width_left_m=1.5, width_right_m=1.0)
     steps = np.hypot(np.diff(route.x_m), np.diff(route.y_m))
-    assert 0.0 < steps.min() and steps.max() <= 2.0
-    laterals = [BENT.locate(float(x), float(y))[1] for x, y in zip(route.x_m, route.y_m)]
+    assert steps.min() > 0.0 and steps.max() <= 2.0
+    laterals = [BENT.locate(float(x), float(y))[1] for x, y in zip(route.x_m, route.y_m, strict=True)]
     assert laterals == pytest.approx([-1.75] * len(laterals), abs=1e-6)
     assert (route.width_left_m, route.width_right_m) == (1.5, 1.0)
     assert not route.x_m.flags.writeable

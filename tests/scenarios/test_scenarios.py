@@ -69,7 +69,9 @@ def test_at_12_mps_a_reaction_within_a_fifth_of_a_second_saves_the_person_and_si
 
 def test_faster_driving_needs_a_shorter_reaction() -> None:
     def longest(speed: float) -> float:
-        saved = [k * 0.1 for k in range(-1, 13) if k < 0 or not react("person_behind_truck", speed, k * 0.1)[0].collided]
+        saved = [
+            k * 0.1 for k in range(-1, 13) if k < 0 or not react("person_behind_truck", speed, k * 0.1)[0].collided
+        ]
         return max(saved)
 
     limits = [longest(speed) for speed in (10.0, 13.0, 16.0, 20.0)]

@@ -150,7 +150,9 @@ def test_a_world_without_pixels_refuses_to_render() -> None:
 
 def test_equal_runs_have_equal_states_truths_and_pictures() -> None:
     def run() -> list[bytes]:
-        car = world(Actor(id=1, kind="car", s_m=40.0, d_m=1.75, heading_rad=math.pi, motion=Drive(speed_mps=6.0)), pixels=True)
+        car = world(
+            Actor(id=1, kind="car", s_m=40.0, d_m=1.75, heading_rad=math.pi, motion=Drive(speed_mps=6.0)), pixels=True
+        )
         out = []
         for k in range(1, 5):
             car.apply(ControlCommand(throttle=0.1 * k, brake=0.0, steer_rad=0.01 * k))
