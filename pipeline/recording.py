@@ -248,18 +248,22 @@ class _Output:
         self._file.close()
 
 
-def write_result(folder: Path, result: dict[str, Any]) -> Path:
-    """Write ``result.json`` in one step: whoever looks sees the old one or all of the new. Raises RecordingFailed."""
-    path = folder / RESULT
-    partial = folder / f".{RESULT}.partial"
+def write_json(path: Path, value: Any) -> Path:
+    """Write plain values in one step: whoever looks sees the old file or all of the new. Raises RecordingFailed."""
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         with suppress(OSError):
             partial.unlink()
         raise RecordingFailed(f"cannot be written: {error.strerror or error}", where=str(path), hint=_HINT) from error
     return path
+
+
+def write_result(folder: Path, result: dict[str, Any]) -> Path:
+    """Write a run's ``result.json``; see ``write_json``."""
+    return write_json(folder / RESULT, result)
 
 
 def _add_picture(record: _Logged, value: Any, jpeg: bytes | None) -> None:

@@ -6,7 +6,6 @@ An adapter: it may touch signals and the machine. What happens in a run is the e
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 import shutil
@@ -24,7 +23,7 @@ from pipeline.building import Built
 from pipeline.errors import RecordingFailed
 from pipeline.events import Event, Observer
 from pipeline.execution import VirtualClock, WallClock, run
-from pipeline.recording import Recorder
+from pipeline.recording import Recorder, write_result
 from pipeline.settings import Settings
 from pipeline.summary import Summary
 
@@ -68,7 +67,8 @@ def run_variant(
     prepare(folder)
     settings = built.settings
     summary = Summary(response_stream(built))
-    recorder = Recorder(folder / "log.mcap", launch=built.text, seed=settings.seed) if record else None
+    about: dict[str, str] = {"engine": settings.engine}
+    recorder = Recorder(folder / "log.mcap", launch=built.text, seed=settings.seed, about=about) if record else None
     followers: list[Observer] = [summary, *([recorder] if recorder is not None else []), *observers]
     began = time.monotonic()
     with stopping() if stop is None else nullcontext(stop) as stopped:
@@ -78,7 +78,7 @@ def run_variant(
             )
         finally:
             if recorder is not None:
-                recorder.close()
+                recorder.close(interrupted=stopped())
     figures = {
         "name": built.variant or settings.name,
         "title": settings.title,
@@ -94,7 +94,7 @@ def run_variant(
         "output_hash": result.output_hash,
         "unprofiled": list(built.unprofiled),
     }
-    write_json(folder / "result.json", figures)
+    write_result(folder, figures)
     return figures
 
 
@@ -140,14 +140,6 @@ def remove_variants(folder: Path) -> None:
     """Remove the variants' folders that an earlier run left in ``folder``: those with a result.json of ours."""
     for result in folder.glob("*/result.json"):
         shutil.rmtree(result.parent, ignore_errors=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write plain values, readable. Raises RecordingFailed."""
-    try:
-        path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RecordingFailed(f"cannot be written: {error.strerror or error}", where=str(path)) from error
 
 
 @contextmanager

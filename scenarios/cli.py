@@ -19,6 +19,13 @@ def numbers(text: str) -> list[int]:
     return found
 
 
+def _speeds(text: str) -> list[float]:
+    try:
+        return [float(speed) for speed in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no list of speeds; write for example 10,12.5,14") from None
+
+
 def outcomes(
     launch: Annotated[str, typer.Argument(help="Launch file whose variants are compared.")] = "launch/demo.yaml",
     scenarios: Annotated[str, typer.Option(help="Comma-separated.")] = "person_behind_truck,traffic_jam",
@@ -41,7 +48,7 @@ def outcomes(
         report = campaign(
             launch,
             scenarios=scenarios.split(","),
-            speeds=[float(speed) for speed in speeds.split(",")],
+            speeds=_speeds(speeds),
             seeds=numbers(seeds),
             folder=out,
             jobs=jobs,

@@ -13,7 +13,8 @@ from pipeline.building import build
 from pipeline.commands.printing import table
 from pipeline.errors import InvalidLaunchFile, SkylaneError
 from pipeline.launchfile import LaunchFile, resolve
-from pipeline.running import prepare, remove_variants, write_json
+from pipeline.recording import write_result
+from pipeline.running import prepare, remove_variants
 from pipeline.suggestions import suggest
 from pipeline.timestamps import format_duration
 from pipeline.workers import Finished, Job, Tell, run_all
@@ -55,7 +56,7 @@ def run_launch_file(
         "load_average": round(os.getloadavg()[0], 2),
     }
     if chosen != [""]:
-        write_json(folder / "result.json", summary)
+        write_result(folder, summary)
     written = _artifacts(folder) if artifacts and results else []
     if as_json:
         print(json.dumps(summary, indent=2, ensure_ascii=False))

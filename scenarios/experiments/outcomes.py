@@ -5,6 +5,7 @@ Runs without records, two processes at a time; finished runs are kept and not re
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,8 @@ from typing import Any
 from pipeline.building import build
 from pipeline.errors import SkylaneError
 from pipeline.launchfile import resolve
-from pipeline.running import limit_threads, run_variant, write_json
+from pipeline.recording import write_json, write_result
+from pipeline.running import limit_threads, run_variant
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,25 @@ def run_case(case: Case, folder: str) -> dict[str, Any]:
     """Run one case, or read what an earlier campaign found; a failed run is a row with its ``error``."""
     place = Path(folder) / case.folder
     try:
-        done: dict[str, Any] = json.loads((place / "result.json").read_text(encoding="utf-8"))
-        if not done.get("interrupted", True):
+        launch = resolve(case.launch, case.overrides)
+        identity = hashlib.blake2b(launch.text(case.variant).encode(), digest_size=8).hexdigest()
+        done = _finished(place, identity)
+        if done is not None:
             return done
-    except (OSError, ValueError):
-        pass
-    try:
-        built = build(resolve(case.launch, case.overrides), case.variant)
-        return run_variant(built, place, record=False)
+        result = run_variant(build(launch, case.variant), place, record=False) | {"launch": identity}
+        write_result(place, result)
+        return result
     except SkylaneError as error:
         return {"error": str(error)}
+
+
+def _finished(place: Path, identity: str) -> dict[str, Any] | None:
+    """The result of an earlier campaign, if it ran to its end from the same launch file."""
+    try:
+        done: dict[str, Any] = json.loads((place / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return done if not done.get("interrupted", True) and done.get("launch") == identity else None
 
 
 def run_cases(

@@ -33,7 +33,7 @@ def scenario(speed_mps: float, seed: int, **parameters: float) -> Scenario:
         road=road,
         ego_s_m=40.0,
         end_s_m=400.0,
-        scenery_s_m=(10.0, 480.0),
+        scenery_s_m=(10.0, 400.0),
         actors=tuple(actors),
         scenery_seed=int(rng.integers(1 << 30)),
         parameters=values,

@@ -14,7 +14,7 @@ def street(
     pixels: bool = True,
     parameters: dict[str, float] | None = None,
 ) -> World:
-    """The scenario of that name at that cruising speed, jittered by ``seed``; ``parameters`` replace what it would draw.
+    """The scenario of that name at that speed, jittered by ``seed``; ``parameters`` replace what it would draw.
 
     Raises UsageError for a scenario or a parameter that does not exist.
     """

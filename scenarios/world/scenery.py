@@ -28,7 +28,7 @@ from scenarios.world.meshes import (
 from scenarios.world.roads import Road
 
 Rgb = tuple[float, float, float]
-FAR_M, DISTANT_M = 34.0, 95.0
+FAR_M, DISTANT_M = 30.0, 80.0
 TREE_SHAPES = 8
 BUILDING, VEGETATION, POLE = 4, 5, 7
 FACADES: tuple[Rgb, ...] = (
@@ -271,8 +271,9 @@ def _tree_shape(number: int) -> tuple[tuple[Mesh, Mesh, Mesh], list[Points]]:
         centre = np.array([reach * math.cos(angle), reach * math.sin(angle), trunk + 1.35 + rise])
         radii = rng.uniform(0.8, 1.15, 3) * np.array([1.0, 1.0, 0.85])
         builder.limb(np.array([0.0, 0.0, trunk - 0.5]), centre, (0.08, 0.03), SECONDARY, MATTE, 5)
-        builder.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.15, seed=10 * number + k, detail=2)
-        coarse.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.12, seed=k, detail=1)
+        # Equal seeds put the vertices that both levels have in the same places.
+        for level, detail in ((builder, 2), (coarse, 1)):
+            level.blob(centre, radii, PRIMARY, FOLIAGE, rough=0.15, seed=10 * number + k, detail=detail)
         distant.blob(centre, 1.1 * radii, PRIMARY, FOLIAGE, detail=0)
         casters.append(centre + ball * radii)
     return (builder.mesh(), coarse.mesh(), distant.mesh()), casters

@@ -69,7 +69,7 @@ def ray_lengths(width: int, height: int, lens: NDArray[np.float64]) -> NDArray[n
     return lengths
 
 
-@inlined
+@kernel
 def lit(colour: Rgb, sky_light: float, sun_light: float) -> Rgb:
     """Colour under the sky's and the sun's light."""
     return (
@@ -145,7 +145,9 @@ def surface(
     label: Array,
     walls: Array,
     noise: Array,
+    k: Array,
     t: int,
+    fresh: bool,
     x: float,
     y: float,
     px: float,
@@ -157,7 +159,8 @@ def surface(
 ) -> Rgb:
     """Lit colour of recorded triangle ``t`` at a pixel of the picture that shows (px, py, pz) at depth ``z``.
 
-    ``pixel`` is the pixel's size there and ``per_pixel`` its inverse.
+    ``pixel`` is the pixel's size there and ``per_pixel`` its inverse; neighbours on a wall share its plaster unless
+    ``fresh``.
     """
     material = label[t, MATERIAL]
     sun = min(1.0, max(0.0, (record[t, 0] * x + record[t, 1] * y + record[t, 2]) * z))
@@ -166,8 +169,9 @@ def surface(
     if material == FACADE:
         ratio = max(1.0, z * record[t, 6])
         colour = facade(walls, label[t, OWNER], label[t, SLOT], px, py, pz, 0.5 * pixel, per_pixel, ratio)
-        tone = 1.0 + 0.05 * lookup(noise, 2, pz * 7.0, (px + py) * 4.0)
-        return lit((colour[0] * tone, colour[1] * tone, colour[2] * tone), soft, sun)
+        if fresh:
+            k[surfaces.PLASTER] = 1.0 + 0.05 * lookup(noise, 2, pz * 7.0, (px + py) * 4.0)
+        return lit(colour, soft * k[surfaces.PLASTER], sun * k[surfaces.PLASTER])
     if material in (FOLIAGE, ROOF):
         rough = 0.17 if material == FOLIAGE else 0.06
         cells = 13.0 if z < 14.0 else (6.5 if z < 28.0 else 3.25)
@@ -208,18 +212,20 @@ def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Pic
     step_x, step_y = turn[0, 0] * per_fx, turn[0, 1] * per_fx
     base_x = turn[1, 0] * v + turn[2, 0] - turn[0, 0] * lens[2] * per_fx
     base_y = turn[1, 1] * v + turn[2, 1] - turn[0, 1] * lens[2] * per_fx
-    start, until, z, colour, paved = 0, 0, 0.0, (0.0, 0.0, 0.0), False
+    start, until, last, z, colour, paved = 0, 0, -1, 0.0, (0.0, 0.0, 0.0), False
     for column in range(depth.shape[0]):
         x = column + 0.5
         dx, dy = base_x + step_x * x, base_y + step_y * x
         t = triangles[column]
         if t >= 0:
-            paved = False
+            fresh, last, paved = column & 1 == 0 or t != last, t, False
             z = 1.0 / inverse[column]
             px, py, pz = eye[0] + dx * z, eye[1] + dy * z, eye[2] + dz * z
             tag, thick = label[t, TAG], z * stage.haze_1pm
             colour, haze = (
-                surface(record, label, walls, noise, t, x, y, px, py, pz, z, z * per_fx, lens[0] * inverse[column]),
+                surface(
+                    record, label, walls, noise, k, t, fresh, x, y, px, py, pz, z, z * per_fx, lens[0] * inverse[column]
+                ),
                 thick / (1.0 + thick),
             )
             instance[column], semantic[column] = tag & 0xFFFF, tag >> 16

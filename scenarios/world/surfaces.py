@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.world.kernels import Array, inlined
+from scenarios.world.kernels import Array, inlined, kernel
 
 NOISE_SIZE = 256
 Rgb = tuple[float, float, float]
@@ -18,12 +18,12 @@ Rgb = tuple[float, float, float]
 Z_LOW, Z_HIGH, HALF_ALONG, HALF_ACROSS, PER_ALONG, PER_ACROSS, PER_GRAIN_S, PER_GRAIN_D, GRAIN, HAZE, RISE, CLOUD = (
     range(12)
 )
-LANE, KERB, EDGE, SUN, SOFT, TONE, GUTTER, COORDINATES = range(12, 20)
+LANE, KERB, EDGE, SUN, SOFT, TONE, GUTTER, PLASTER, COORDINATES = range(12, 21)
 """Constants of a picture row (the camera never rolls): depths at which it meets road and pavement level; half the
 pixel's footprint along and across the view and its inverse; scale and strength of the finest visible grain; haze; sky.
-Then half-widths of the road, the sun's share on flat ground, what ``worn`` keeps, and eight road coordinates
-(see ``shading.place_chunk``)."""
-ROW_CONSTANTS = 28
+Then half-widths of the road, the sun's share on flat ground, what ``worn`` and walls keep, and eight road
+coordinates (see ``shading.place_chunk``)."""
+ROW_CONSTANTS = 29
 
 LINE = (226.0, 225.0, 216.0)
 LINE_HALF_M = 0.065
@@ -55,13 +55,13 @@ def _smooth_upsample(coarse: NDArray[np.float64], factor: int) -> NDArray[np.flo
     return result
 
 
-@inlined
+@kernel
 def lookup(noise: Array, layer: int, u: float, v: float) -> float:
     """Nearest texel of a noise layer; coordinates in texels, wrapped."""
     return float(noise[layer << 16 | (int(math.floor(u)) & 255) << 8 | int(math.floor(v)) & 255])
 
 
-@inlined
+@kernel
 def blended(noise: Array, layer: int, u: float, v: float) -> float:
     """Bilinear look-up of a noise layer."""
     low_u, low_v = math.floor(u), math.floor(v)
@@ -74,19 +74,19 @@ def blended(noise: Array, layer: int, u: float, v: float) -> float:
     return float(first + (second - first) * a)
 
 
-@inlined
+@kernel
 def covered(x: float, low: float, high: float, half: float, per: float) -> float:
     """Share of the interval x ± ``half`` (``per`` is the inverse of its width) that lies in [low, high]."""
     return max(0.0, min(x + half, high) - max(x - half, low)) * per
 
 
-@inlined
+@kernel
 def mix(a: Rgb, b: Rgb, share: float) -> Rgb:
     """``a`` at 0, ``b`` at 1."""
     return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share
 
 
-@inlined
+@kernel
 def markings(s: float, side: float, k: Array, lane: float, kerb: float) -> float:
     """Coverage by white paint: dashed middle line, solid edge lines, marks between parking bays."""
     paint = 0.0
@@ -145,10 +145,10 @@ def pavement(noise: Array, s: float, d: float, k: Array) -> Rgb:
     if side > k[EDGE]:
         tone = 12.0 * lookup(noise, 1, s * 3.0, d * 3.0) + 13.0 * speckle
         return 104.0 + tone, 119.0 + tone, 72.0 + 0.6 * tone
-    slab_s, slab_d = s * 1.6666, side * 1.6666
-    low_s, low_d = math.floor(slab_s), math.floor(slab_d)
     tone = 164.0 + 7.0 * speckle + 6.0 * lookup(noise, 2, s * 2.0, d * 4.0)
     if k[HALF_ALONG] < 0.5:
+        slab_s, slab_d = s * 1.6666, side * 1.6666
+        low_s, low_d = math.floor(slab_s), math.floor(slab_d)
         tone += 7.0 * lookup(noise, 0, low_s, low_d) * (1.0 - 2.0 * k[HALF_ALONG])
         joint = covered((slab_s - low_s) * 0.6, 0.0, 0.014, k[HALF_ALONG], k[PER_ALONG])
         joint = max(joint, covered((slab_d - low_d) * 0.6, 0.0, 0.014, k[HALF_ACROSS], k[PER_ACROSS]))
@@ -176,7 +176,7 @@ def sky(noise: Array, dx: float, dy: float, unit: float, k: Array, sun: Array) -
     return colour
 
 
-@inlined
+@kernel
 def hash_cell(a: float, b: float, seed: float) -> float:
     """A number in [0, 1) for a cell."""
     mixed = (int(a) * 73856093) ^ (int(b) * 19349663) ^ (int(seed) * 83492791)
@@ -184,7 +184,7 @@ def hash_cell(a: float, b: float, seed: float) -> float:
     return float((mixed >> 8) & 0xFFFF) / 65536.0
 
 
-@inlined
+@kernel
 def window(
     seed: float, column: float, row: float, y: float, storey: float, high: float, half: float, per: float, door: bool
 ) -> Rgb:

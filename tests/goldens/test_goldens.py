@@ -23,7 +23,7 @@ from pipeline.execution import VirtualClock, run
 from pipeline.launchfile import resolve
 
 FILE = Path(__file__).with_name("twin.json")
-DURATION = "4s"
+DURATION = "2s"
 VARIANTS = ("periodic", "data-driven", "dynamic")
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ class Course:
 @cache
 def signature() -> str:
     """Machines with the same one compute the same bits, as far as is known."""
-    features = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])  # type: ignore[call-overload]
+    features = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
     numpy = ".".join(np.__version__.split(".")[:2])
     return f"{platform.system()} {platform.machine()} numpy {numpy} {' '.join(sorted(features))}"
 

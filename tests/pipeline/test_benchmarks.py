@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pipeline import VirtualClock, benchmarks, cli, ms, run
+from pipeline import Duration, VirtualClock, benchmarks, cli, ms, run
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +20,16 @@ def contest() -> dict[str, Any]:
 @pytest.mark.slow
 def test_the_clock_s_figures_hang_together(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds: dict[str, list[float]] = {"_callbacks_per_s": [], "_simpy_per_s": []}
-    for name, seen in rounds.items():
 
-        def watched(ticks: int, measure: Any = getattr(benchmarks, name), seen: list[float] = seen) -> float:
-            seen.append(measure(ticks))
-            return seen[-1]
+    def watch(name: str, measure: Callable[[int], float]) -> None:
+        def watched(ticks: int) -> float:
+            rounds[name].append(measure(ticks))
+            return rounds[name][-1]
 
         monkeypatch.setattr(benchmarks, name, watched)
+
+    for name in rounds:
+        watch(name, getattr(benchmarks, name))
     figures = benchmarks.clock(quick=True)
     assert set(figures) >= {"callbacks_per_s", "callbacks_per_s_best", "simpy_per_s", "ratio", "operators", "rounds"}
     ours, theirs = rounds.values()
@@ -42,7 +46,7 @@ def test_the_clock_s_graph_has_the_promised_work() -> None:
     operators = [o for o in graph.operators.values() if not isinstance(o, benchmarks.Tick)]
     assert len(operators) == len(graph.deadlines) == 8
     assert sum(isinstance(operator, benchmarks.Add) for operator in operators) == 3
-    result = run(graph, clock=VirtualClock(), until=ms(20) - 1)
+    result = run(graph, clock=VirtualClock(), until=Duration(ms(20) - 1))
     last = operators[-1] if operators else None
     assert last is not None
     assert all(len(values) == 20 for values in result.values.values()), "every operator answers at every tick"

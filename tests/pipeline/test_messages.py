@@ -110,7 +110,7 @@ def test_messages_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="read-only"):
         Picture(rgb=np.zeros((2, 2, 3), np.uint8)).rgb[0, 0, 0] = 1
     with pytest.raises(TypeError):
-        Point(1.0)  # type: ignore[misc]
+        Point(1.0)  # type: ignore[call-arg]
     assert issubclass(Message, msgspec.Struct)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from tests.pipeline.recorded import LAUNCH, Picture, Scan, every_event, sent, wr
 def test_every_type_of_event_comes_back_equal_and_in_order(tmp_path: Path) -> None:
     log = RunLog(write(tmp_path / "log.mcap"))
     events = every_event()
-    assert {type(event) for event in events} == set(ev.Event.__args__)
+    assert {type(event) for event in events} == set(get_args(ev.Event))
     assert list(log.events()) == [event for event in events if not isinstance(event, ev.Sent)]
     records = list(log.records())
     assert [record["n"] for record in records] == list(range(len(events)))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from mcap.records import Footer
 from mcap.stream_reader import StreamReader
+from mcap.writer import MCAP0_MAGIC
 
 from pipeline import events as ev
 from pipeline.errors import InvalidRecord, RecordingFailed
@@ -174,6 +175,7 @@ def test_where_the_disk_really_ends_the_file_is_a_whole_mcap_file(tmp_path: Path
     with path.open("rb") as file:
         records = list(StreamReader(file, validate_crcs=True).records)
     assert isinstance(records[-1], Footer)
+    assert path.read_bytes().endswith(MCAP0_MAGIC), "nothing of the write that failed stands behind the end"
     log = RunLog(path)
     found = [message.t for message in log.messages("a.out")]
     assert not log.complete
@@ -215,11 +217,12 @@ def test_without_opencv_the_log_says_that_it_has_no_pictures(tmp_path: Path, mon
 def test_a_result_replaces_the_old_one_in_one_step(tmp_path: Path) -> None:
     path = write_result(tmp_path, {"gap_m": 1.5, "title": "Fußgänger"})
     assert json.loads(path.read_text(encoding="utf-8")) == {"gap_m": 1.5, "title": "Fußgänger"}
-    before = path.read_bytes()
+    before, place = path.read_bytes(), path.stat().st_ino
     with pytest.raises(TypeError):
         write_result(tmp_path, {"gap_m": object()})
     assert path.read_bytes() == before
     write_result(tmp_path, {})
+    assert path.stat().st_ino != place, "another file took its name; the old one was never written to"
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("result.json", "{}\n")]
 
 

@@ -17,7 +17,7 @@ boxes = st.tuples(
 )
 
 
-def rim(box: tuple[float, float, float, float, float], points: int = 60) -> np.ndarray:
+def rim(box: tuple[float, ...], points: int = 60) -> np.ndarray:
     c = corners(*box)
     share = np.linspace(0.0, 1.0, points)[:, None]
     return np.concatenate([c[i] * (1.0 - share) + c[(i + 1) % 4] * share for i in range(4)])

@@ -17,6 +17,13 @@ from scenarios.experiments import outcomes
 from scenarios.experiments.outcomes import Case, campaign, cases, markdown, run_case, run_cases, summarise
 
 
+class Resolved(str):
+    """A launch file whose text is itself."""
+
+    def text(self, variant: str) -> str:
+        return f"{variant}: {self}"
+
+
 def case(variant: str = "dynamic", seed: int = 1, speed: float = 12.0, scenario: str = "traffic_jam") -> Case:
     return Case("launch/twin.yaml", variant, scenario, speed, seed)
 
@@ -133,15 +140,21 @@ def test_a_resumed_campaign_does_not_run_finished_cases_again(tmp_path: Path, mo
 
     monkeypatch.setattr(outcomes, "run_variant", run)
     monkeypatch.setattr(outcomes, "build", lambda launch, variant: variant)
-    monkeypatch.setattr(outcomes, "resolve", lambda launch, overrides: launch)
+    monkeypatch.setattr(outcomes, "resolve", lambda launch, overrides: Resolved("\n".join(overrides)))
     first = [run_case(case(seed=seed), str(tmp_path)) for seed in (1, 2)]
     assert [run_case(case(seed=seed), str(tmp_path)) for seed in (1, 2)] == first
     assert len(ran) == 2
 
+    changed = tmp_path / case(seed=1).folder / "result.json"
+    kept = changed.read_text()
+    changed.write_text(json.dumps(json.loads(kept) | {"launch": "another file"}))
+    run_case(case(seed=1), str(tmp_path))
+    assert len(ran) == 3, "a result of another launch file does not count"
+
     (tmp_path / case(seed=2).folder / "result.json").write_text(json.dumps(result(interrupted=True)))
     (tmp_path / case(seed=1).folder / "result.json").write_text('{"interr')
     again = [run_case(case(seed=seed), str(tmp_path)) for seed in (1, 2, 3)]
-    assert [one["min_gap_m"] for one in again] == [3.0, 4.0, 5.0], "interrupted, half-written and new ones are run"
+    assert [one["min_gap_m"] for one in again] == [4.0, 5.0, 6.0], "interrupted, half-written and new ones are run"
 
 
 @pytest.mark.parametrize("error", [OperatorFailed("broke", where="plan"), UnknownOperator("no operator 'x'")])
@@ -152,7 +165,7 @@ def test_a_run_that_fails_is_a_row_with_its_error(
         raise error
 
     monkeypatch.setattr(outcomes, "build", run)
-    monkeypatch.setattr(outcomes, "resolve", lambda launch, overrides: launch)
+    monkeypatch.setattr(outcomes, "resolve", lambda launch, overrides: Resolved("\n".join(overrides)))
     assert run_case(case(), str(tmp_path)) == {"error": str(error)}
 
 

@@ -69,14 +69,17 @@ def test_at_12_mps_a_reaction_within_a_fifth_of_a_second_saves_the_person_and_si
 
 def test_faster_driving_needs_a_shorter_reaction() -> None:
     def longest(speed: float) -> float:
-        saved = [
-            k * 0.1 for k in range(-1, 13) if k < 0 or not react("person_behind_truck", speed, k * 0.1)[0].collided
-        ]
-        return max(saved)
+        """Longest delay that saves the person, to 0.1 s; negative when even none does."""
+        low, high = -0.1, 1.5
+        while high - low > 0.15:
+            middle = 0.5 * (low + high)
+            saved = middle >= 0.0 and not react("person_behind_truck", speed, middle)[0].collided
+            low, high = (middle, high) if saved else (low, middle)
+        return low
 
-    limits = [longest(speed) for speed in (10.0, 13.0, 16.0, 20.0)]
-    assert limits == sorted(limits, reverse=True)
-    assert limits[0] > 0.5 and limits[-1] < 0.1
+    slow, middle, fast = (longest(speed) for speed in (10.0, 14.0, 20.0))
+    assert slow > middle > fast
+    assert slow > 0.5 and fast < 0.1
 
 
 def test_a_later_reaction_hits_the_person_harder() -> None:
