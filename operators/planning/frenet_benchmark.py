@@ -61,10 +61,10 @@ def benchmark(
         took.append((timer_ns() - start) * 1e-6)
         stopped += last.trajectory.reason == "brake"
     quantiles = np.quantile(took, [0.5, 0.95, 0.99])
-    names = ("p50_ms", "p95_ms", "p99_ms")
+    names = ("frenet_ms_p50", "frenet_ms_p95", "frenet_ms_p99")
     return {
-        "mean_ms": float(np.mean(took)),
+        "frenet_ms_mean": float(np.mean(took)),
         **{name: float(value) for name, value in zip(names, quantiles, strict=True)},
-        "max_ms": float(np.max(took)),
+        "frenet_ms_max": float(np.max(took)),
         "emergency_share": stopped / scenes,
     }

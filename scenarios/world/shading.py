@@ -69,7 +69,7 @@ def ray_lengths(width: int, height: int, lens: NDArray[np.float64]) -> NDArray[n
     return lengths
 
 
-@kernel
+@inlined
 def lit(colour: Rgb, sky_light: float, sun_light: float) -> Rgb:
     """Colour under the sky's and the sun's light."""
     return (

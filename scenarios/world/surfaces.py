@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.world.kernels import Array, inlined, kernel
+from scenarios.world.kernels import Array, inlined
 
 NOISE_SIZE = 256
 Rgb = tuple[float, float, float]
@@ -55,13 +55,13 @@ def _smooth_upsample(coarse: NDArray[np.float64], factor: int) -> NDArray[np.flo
     return result
 
 
-@kernel
+@inlined
 def lookup(noise: Array, layer: int, u: float, v: float) -> float:
     """Nearest texel of a noise layer; coordinates in texels, wrapped."""
     return float(noise[layer << 16 | (int(math.floor(u)) & 255) << 8 | int(math.floor(v)) & 255])
 
 
-@kernel
+@inlined
 def blended(noise: Array, layer: int, u: float, v: float) -> float:
     """Bilinear look-up of a noise layer."""
     low_u, low_v = math.floor(u), math.floor(v)
@@ -74,19 +74,19 @@ def blended(noise: Array, layer: int, u: float, v: float) -> float:
     return float(first + (second - first) * a)
 
 
-@kernel
+@inlined
 def covered(x: float, low: float, high: float, half: float, per: float) -> float:
     """Share of the interval x ± ``half`` (``per`` is the inverse of its width) that lies in [low, high]."""
     return max(0.0, min(x + half, high) - max(x - half, low)) * per
 
 
-@kernel
+@inlined
 def mix(a: Rgb, b: Rgb, share: float) -> Rgb:
     """``a`` at 0, ``b`` at 1."""
     return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share
 
 
-@kernel
+@inlined
 def markings(s: float, side: float, k: Array, lane: float, kerb: float) -> float:
     """Coverage by white paint: dashed middle line, solid edge lines, marks between parking bays."""
     paint = 0.0
@@ -176,7 +176,7 @@ def sky(noise: Array, dx: float, dy: float, unit: float, k: Array, sun: Array) -
     return colour
 
 
-@kernel
+@inlined
 def hash_cell(a: float, b: float, seed: float) -> float:
     """A number in [0, 1) for a cell."""
     mixed = (int(a) * 73856093) ^ (int(b) * 19349663) ^ (int(seed) * 83492791)
@@ -184,7 +184,7 @@ def hash_cell(a: float, b: float, seed: float) -> float:
     return float((mixed >> 8) & 0xFFFF) / 65536.0
 
 
-@kernel
+@inlined
 def window(
     seed: float, column: float, row: float, y: float, storey: float, high: float, half: float, per: float, door: bool
 ) -> Rgb:
