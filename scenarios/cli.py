@@ -81,5 +81,5 @@ def train(
         raise typer.BadParameter(f"--minutes {minutes!r}: write three numbers, for example 8,8,10") from None
     train_family(pictures=pictures, minutes=shares, seed=seed, out=out, report=print)
     for size in SIZES:
-        evaluate(size, pictures=held_out, out=out, now_ns=time.perf_counter_ns, report=print)
+        evaluate(size, pictures=held_out, out=out, now_ns=time.process_time_ns, report=print)
     print(out / "MODEL_CARD.md")

@@ -124,7 +124,7 @@ class Renderer:
         order = np.argsort(
             np.hypot(self._objects.pose[:, 0] - eye[0], self._objects.pose[:, 1] - eye[1]), kind="stable"
         )
-        draw(self._library, self._objects, order, view, stage.sun, frame)
+        draw(self._library, self._objects, order, view, stage.sun, frame, 0)
         draw_shadows(self._library, self._objects, self._footprint, view, stage.sun, frame)
         shape = (camera.height_px, camera.width_px)
         picture = Picture(

@@ -344,10 +344,11 @@ def draw_object(library: Library, objects: Objects, o: int, view: View, sun: Arr
 
 
 @kernel
-def draw(library: Library, objects: Objects, order: Array, view: View, sun: Array, frame: Frame) -> int:
-    """Draw every object in view into cleared buffers, in ``order`` (near ones first saves work); returns the number of
-    triangles recorded."""
-    drawn = 0
+def draw(library: Library, objects: Objects, order: Array, view: View, sun: Array, frame: Frame, drawn: int) -> int:
+    """Draw every object in view into cleared buffers, in ``order`` (near ones first saves work).
+
+    ``drawn`` triangles are recorded already (0 at first); returns their number afterwards.
+    """
     for o in order:
         mesh = objects.mesh[o]
         if mesh >= 0 and in_view(

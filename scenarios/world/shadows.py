@@ -102,6 +102,17 @@ def fill_mask(polygon: Array, count: int, view: View, mask: Array, value: int, p
                 mask[y, x] |= value
 
 
+@kernel
+def under(pose: Array, size: Array, out: Array) -> int:
+    """Outline of the dark ground beneath a vehicle of that length and width; 0 corners when the size is 0."""
+    cos, sin = math.cos(pose[3]), math.sin(pose[3])
+    for i in range(4):
+        along = 0.47 * size[0] * (1.0 if i == 0 or i == 3 else -1.0)
+        across = 0.46 * size[1] * (1.0 if i < 2 else -1.0)
+        out[i, 0], out[i, 1] = pose[0] + cos * along - sin * across, pose[1] + sin * along + cos * across
+    return 4 if size[0] > 0.0 else 0
+
+
 @allocating
 def draw_shadows(library: Library, objects: Objects, footprint: Array, view: View, sun: Array, frame: Frame) -> None:
     """Draw the shadows of near objects into a cleared mask; ``footprint``: (n, 2) length and width, 0 for none."""
@@ -113,19 +124,13 @@ def draw_shadows(library: Library, objects: Objects, footprint: Array, view: Vie
         forward = view.turn[2, 0] * (pose[0] - view.eye[0]) + view.turn[2, 1] * (pose[1] - view.eye[1])
         if forward > REACH_M or forward < -40.0:
             continue
-        for row in range(library.ranges[mesh, 4], library.ranges[mesh, 5]):
-            count = cast(library, row, pose, sun, points, outline)
-            fill_mask(outline, count, view, frame.shadow, SUN_SHADOW, picture)
-        if footprint[o, 0] > 0.0:
-            cos, sin = math.cos(pose[3]), math.sin(pose[3])
-            for i in range(4):
-                along = 0.47 * footprint[o, 0] * (1.0 if i == 0 or i == 3 else -1.0)
-                across = 0.46 * footprint[o, 1] * (1.0 if i < 2 else -1.0)
-                outline[i, 0], outline[i, 1] = (
-                    pose[0] + cos * along - sin * across,
-                    pose[1] + sin * along + cos * across,
-                )
-            fill_mask(outline, 4, view, frame.shadow, UNDER, picture)
+        parts = library.ranges[mesh, 5]
+        for row in range(library.ranges[mesh, 4], parts + 1):
+            if row < parts:
+                count, value = cast(library, row, pose, sun, points, outline), SUN_SHADOW
+            else:
+                count, value = under(pose, footprint[o], outline), UNDER
+            fill_mask(outline, count, view, frame.shadow, value, picture)
 
 
 @allocating

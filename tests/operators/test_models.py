@@ -302,3 +302,13 @@ def test_larger_shipped_models_are_slower_and_see_pedestrians_farther() -> None:
         if distant > 25:
             found = [recall[k] for recall in far]
             assert found == sorted(found), f"pedestrians at {near} to {distant} m"
+
+
+@shipped
+@pytest.mark.parametrize("size", cards.SIZES)
+def test_every_shipped_file_is_whole_small_enough_and_of_its_size(size: str) -> None:
+    weights = cards.WEIGHTS_DIR / f"{size}.safetensors"
+    _, card = load_network(size, weights, architecture=ARCHITECTURES[size])
+    assert card.size_bytes < 3_000_000
+    assert all(figures.precision >= 0.88 for figures in card.figures.values())
+    assert card.recipe.seed != card.recipe.held_out_seed

@@ -167,3 +167,9 @@ def test_the_top_view_begins_with_the_ego() -> None:
     ego, other = world(Actor(id=7, kind="car", s_m=40.0, d_m=1.75)).top_view()
     assert ego["label"] == "ego" and ego["x_m"] == pytest.approx(1.4)
     assert other["id"] == 7 and other["length_m"] == 4.5
+
+
+def test_the_benchmark_counts_pictures_at_any_size() -> None:
+    from scenarios.benchmark_world import fps
+
+    assert fps(96, 54, 0.02) > 1.0
