@@ -47,7 +47,7 @@ def html(made: list[Panel | Path], title: str) -> str:
 def test_a_drive_with_pictures_has_everything_between_headline_and_timeline(
     made: list[Panel | Path], folder: Path
 ) -> None:
-    assert titles(made) == ["Video", "The drive", "Decisive moments", "Seen from above"]
+    assert titles(made) == ["Video", "The drive", "Decisive moments", "Seen from above", "Detectors"]
     assert [part for part in made if isinstance(part, Path)] == [folder / "video.mp4"]
     assert (folder / "video.mp4").stat().st_size > 1000
     assert all(5 <= part.order <= 29 for part in made if isinstance(part, Panel))
@@ -100,7 +100,7 @@ def test_a_detailed_picture_is_coded_smaller_to_keep_the_limit() -> None:
 def test_runs_without_pixels_have_curves_but_no_pictures(tmp_path: Path) -> None:
     record(tmp_path / "blind", pixels=False, length_ms=900)
     made = panels(load_runs(tmp_path), tmp_path)
-    assert titles(made) == ["The drive", "Seen from above"]
+    assert titles(made) == ["The drive", "Seen from above", "Detectors"]
     assert not [part for part in made if isinstance(part, Path)]
 
 
