@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,8 @@ def run_cases(
             found[futures[future]] = future.result()
             tell(len(found))
     except KeyboardInterrupt:
-        pass
+        for worker in active_children():
+            worker.terminate()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     return [(case, found[case]) for case in todo if case in found]
