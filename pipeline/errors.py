@@ -64,10 +64,6 @@ class InvalidMessage(SkylaneError):
     """A payload with a value that its consumers cannot use, such as NaN pixels."""
 
 
-class SealedTimestamp(SkylaneError):
-    """Data for a timestamp whose watermark is out already."""
-
-
 class OperatorFailed(SkylaneError):
     """An operator's callback raised; the cause is chained."""
 
@@ -82,3 +78,8 @@ class InvalidRecord(SkylaneError):
 
 class MissingExtra(UsageError):
     """Something needs an optional dependency that is not installed."""
+
+
+def described(error: BaseException) -> str:
+    """An error in one line: ours as they stand, others with their type."""
+    return str(error) if isinstance(error, SkylaneError) else f"{type(error).__name__}: {error}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.definition import Operator, Source
 from pipeline.errors import InvalidDeadline, InvalidGraph, UnconnectedInput
-from pipeline.ports import JoinKind, Output
+from pipeline.ports import JoinKind
 
 if TYPE_CHECKING:
     from pipeline.graph import Graph
@@ -82,12 +82,3 @@ def _check_candidates(graph: Graph) -> None:
 
 def _bounded_by(graph: Graph, since: str | None, operator: str) -> list[str]:
     return [operator] if since is None else list(graph.path(since, operator))
-
-
-def budget_streams(graph: Graph) -> dict[str, list[str]]:
-    """``operator.port`` of each policy output → names of the deadlines it sets."""
-    streams: dict[str, list[str]] = {}
-    for spec in graph.deadlines:
-        if isinstance(spec.within, Output):
-            streams.setdefault(str(spec.within), []).append(spec.name)
-    return streams

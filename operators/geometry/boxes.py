@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.messages import Box, EgoSize, Obstacle
+from operators.messages import Box, EgoSize
 
 Floats = NDArray[np.float64]
 
@@ -50,11 +50,6 @@ class Outline(NamedTuple):
     yaw_rad: float
     length_m: float
     width_m: float
-
-
-def obstacle_outline(obstacle: Obstacle) -> Outline:
-    """Where the obstacle stands now."""
-    return Outline(obstacle.x_m, obstacle.y_m, obstacle.yaw_rad, obstacle.length_m, obstacle.width_m)
 
 
 def ego_outline(x_m: float, y_m: float, yaw_rad: float, size: EgoSize) -> Outline:

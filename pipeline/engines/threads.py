@@ -22,7 +22,7 @@ from pipeline.definition import Aborted, CandidateFailed, Source, Wait
 from pipeline.engines.assembly import assemble
 from pipeline.engines.stage import Stage
 from pipeline.engines.work import AT_DEADLINE, AT_TICK, OperatorContext, Run, Work
-from pipeline.errors import SkylaneError
+from pipeline.errors import described
 from pipeline.events import Event, Observer
 from pipeline.graph import ExecutionModel, Graph
 from pipeline.latency import LatencyModel, uniform
@@ -157,7 +157,7 @@ class ThreadEngine:
         elif failure is None:
             stage.on_done(work, value)
         else:
-            reason = failure.reason if isinstance(failure, CandidateFailed) else _described(failure)
+            reason = failure.reason if isinstance(failure, CandidateFailed) else described(failure)
             stage.on_failed(work, reason, failure)
 
     def _call(self, work: Work, worker: _Worker) -> Any:
@@ -197,7 +197,7 @@ class ThreadEngine:
         try:
             answer, why = run.stage.operator.on_miss(ctx, miss), ""
         except Exception as error:  # a handler's error must not outlive its timestamp
-            answer, why = None, _described(error)
+            answer, why = None, described(error)
         self._locked(self._handled, run, answer, why)
 
     def _handled(self, run: Run, answer: Any, why: str) -> None:
@@ -390,7 +390,3 @@ class _Worker:
                 if job is None:
                     return
                 job()
-
-
-def _described(error: BaseException) -> str:
-    return str(error) if isinstance(error, SkylaneError) else f"{type(error).__name__}: {error}"

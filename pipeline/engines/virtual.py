@@ -18,7 +18,7 @@ from pipeline.definition import Aborted, CandidateFailed, Source, Wait
 from pipeline.engines.assembly import assemble
 from pipeline.engines.stage import Stage
 from pipeline.engines.work import AT_DEADLINE, AT_DONE, AT_FAIL, AT_TICK, AT_YIELD, OperatorContext, Run, Work
-from pipeline.errors import SkylaneError
+from pipeline.errors import described
 from pipeline.events import Event, Observer
 from pipeline.graph import ExecutionModel, Graph
 from pipeline.latency import LatencyModel, uniform
@@ -100,7 +100,7 @@ class VirtualEngine:
         try:
             answer = stage.operator.on_miss(ctx, miss)
         except (Exception, Aborted) as error:  # a handler's error must not outlive its timestamp
-            stage.on_handler_failed(run, _described(error))
+            stage.on_handler_failed(run, described(error))
             return
         charge = self.latency.draw(f"{stage.name}", HANDLER_WORK, ctx.t) if self._has_handler_latency(stage) else 0
         if charge is None:
@@ -177,7 +177,7 @@ class VirtualEngine:
     def _failed(self, work: Work) -> None:
         if work.alive:
             error = work.data.error
-            reason = error.reason if isinstance(error, CandidateFailed) else _described(error)
+            reason = error.reason if isinstance(error, CandidateFailed) else described(error)
             work.stage.on_failed(work, reason, error)
 
     def _handler_done(self, argument: tuple[Run, Any]) -> None:
@@ -247,7 +247,7 @@ def _abort(generator: Any, why: str) -> str:
     except (Aborted, StopIteration):
         pass
     except Exception as error:
-        return f"{why}; then {_described(error)} while cleaning up"
+        return f"{why}; then {described(error)} while cleaning up"
     try:
         generator.close()
     except RuntimeError:
@@ -262,7 +262,3 @@ class _Failure:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
-
-
-def _described(error: BaseException) -> str:
-    return str(error) if isinstance(error, SkylaneError) else f"{type(error).__name__}: {error}"

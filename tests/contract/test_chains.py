@@ -12,7 +12,7 @@ from pipeline.events import Sent, Started
 from pipeline.ports import Queue
 from pipeline.testing.strategies import ChainStage, RandomChain, chains
 from tests.oracle.blocks import Ticks, checked, of
-from tests.oracle.chain_model import Chain, Said, StageSpec, play
+from tests.oracle.chain_model import Said, play
 from tests.oracle.profiles import ci, few
 
 
@@ -45,15 +45,11 @@ def graph_of(case: RandomChain) -> Graph:
     return graph
 
 
-def model_of(case: RandomChain) -> Chain:
-    return Chain(case.period, case.count, tuple(StageSpec(*vars(spec).values()) for spec in case.stages))
-
-
 @few(0.5)
 @given(chains())
 def test_a_chain_says_what_the_model_says_when_it_says_it(case: RandomChain) -> None:
     _, checker = checked(graph_of(case), until=seconds(20))
-    for number, expected in enumerate(play(model_of(case))):
+    for number, expected in enumerate(play(case)):
         name = f"stage{number}"
         sent = [Said(e.at, e.t, e.value, e.quality) for e in of(checker, Sent, name)]
         assert sent == expected.said, name
@@ -78,7 +74,7 @@ def test_the_examples_cover_what_they_should() -> None:
     @ci
     @given(chains())
     def look(case: RandomChain) -> None:
-        for spec, played in zip(case.stages, play(model_of(case)), strict=True):
+        for spec, played in zip(case.stages, play(case), strict=True):
             qualities = {said.quality for said in played.said}
             seen.update(qualities)
             seen.add("overload" if len(played.said) < case.count and spec.depth else "")

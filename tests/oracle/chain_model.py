@@ -6,8 +6,9 @@ Nothing but the end of a stage's own work may fall on the same instant as its ow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
+
+from pipeline.testing.strategies import ChainStage, RandomChain
 
 
 class Said(NamedTuple):
@@ -17,30 +18,13 @@ class Said(NamedTuple):
     quality: str
 
 
-@dataclass(frozen=True)
-class StageSpec:
-    latencies: tuple[int, ...]
-    """By number of the tick."""
-    deadline: int | None
-    queue: Literal["keep_last", "drop_newest"]
-    depth: int
-    abort: bool
-
-
-@dataclass(frozen=True)
-class Chain:
-    period: int
-    count: int
-    stages: tuple[StageSpec, ...]
-
-
 class Played(NamedTuple):
     said: list[Said]
     never_begun: set[int]
     """Timestamps that arrived and were dropped, or answered by the handler, before their work began."""
 
 
-def play(chain: Chain) -> list[Played]:
+def play(chain: RandomChain) -> list[Played]:
     """What every stage says, and when."""
     arrivals = [Said(chain.period * i, chain.period * i, str(i), "final") for i in range(chain.count)]
     played = []
@@ -50,7 +34,7 @@ def play(chain: Chain) -> list[Played]:
     return played
 
 
-def _play_stage(chain: Chain, number: int, spec: StageSpec, arrivals: list[Said]) -> Played:
+def _play_stage(chain: RandomChain, number: int, spec: ChainStage, arrivals: list[Said]) -> Played:
     said: list[Said] = []
     never_begun: set[int] = set()
     coming, waiting = list(arrivals), list[Said]()

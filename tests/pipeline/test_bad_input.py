@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli
 from pipeline.runlog import RunLog
+from tests.pipeline.toy_launch import skylane
 
 GRAPH = """\
 name: toy
@@ -52,17 +52,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toy.yaml").write_text(GRAPH)
     return tmp_path
-
-
-def skylane(*arguments: str) -> int:
-    before = list(sys.path)
-    try:
-        cli.main(list(arguments))
-    except SystemExit as done:
-        return int(done.code or 0)
-    finally:
-        sys.path[:] = before
-    return 0
 
 
 def complaint(capsys: pytest.CaptureFixture[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline import cli
+from tests.pipeline.toy_launch import skylane
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,17 +44,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "toy.yaml").write_text(TOY)
     (tmp_path / "two.yaml").write_text(TOY + VARIANTS)
     return tmp_path
-
-
-def skylane(*arguments: str) -> int:
-    before = list(sys.path)
-    try:
-        cli.main(list(arguments))
-    except SystemExit as done:
-        return int(done.code or 0)
-    finally:
-        sys.path[:] = before
-    return 0
 
 
 def test_a_run_prints_one_row_per_variant_and_leaves_a_result_for_each(

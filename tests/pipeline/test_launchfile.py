@@ -13,47 +13,12 @@ from pipeline import ExecutionModel, ms, seconds
 from pipeline.building import build
 from pipeline.errors import InvalidDuration
 from pipeline.latency import MEASURED, Distribution
-from pipeline.launchfile import LaunchFile, find, resolve
+from pipeline.launchfile import find, resolve
 from pipeline.located import read, write
 from pipeline.ports import keep_last
-
-TOY = """\
-name: toy
-duration: 500ms
-world: {use: "toys:Room", seats: 2}
-operators:
-  count:
-    use: toys:Counter
-    args: {upto: 30}
-  scale:
-    use: toys:Scale
-    args: {factor: 3}
-    inputs: {value: count.count}
-    deadline: 8ms
-  table:
-    use: toys:Table
-    inputs: {value: scale.scaled}
-"""
+from tests.pipeline.toy_launch import TOY
 
 pytestmark = pytest.mark.usefixtures("toys")
-
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    path = Path("toy.yaml")
-    path.write_text(TOY)
-    return path
-
-
-def changed(old: str, new: str) -> LaunchFile:
-    assert old in TOY
-    Path("toy.yaml").write_text(TOY.replace(old, new))
-    return resolve("toy.yaml")
-
-
-def line_of(text: str) -> int:
-    return next(i for i, line in enumerate(Path("toy.yaml").read_text().splitlines(), 1) if text in line)
 
 
 # -- meaning ---------------------------------------------------------------------------------------------------------
