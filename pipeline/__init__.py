@@ -8,6 +8,7 @@ from pipeline.latency import MEASURED, Distribution, LatencyModel, Profile, cons
 from pipeline.messages import Budget, Envelope, Message, Quality, readonly
 from pipeline.ports import Input, Output, State, block, drop_newest, exact, keep_last, latest, nearest
 from pipeline.race import MissPolicy
+from pipeline.recipe import Recipe
 from pipeline.timestamps import FOREVER, Duration, Timestamp, format_duration, ms, parse_duration, seconds, us
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Output",
     "Profile",
     "Quality",
+    "Recipe",
     "RunResult",
     "SkylaneError",
     "Source",

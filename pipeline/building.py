@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline import registry
-from pipeline.construction import BROKEN, construct
+from pipeline.construction import BLANK, BROKEN, construct, takes
 from pipeline.definition import Operator, Source
 from pipeline.errors import InvalidLaunchFile, MissingExtra, SkylaneError, UnknownOperator
 from pipeline.exclusive import Exclusive
 from pipeline.graph import ExecutionModel, Graph
 from pipeline.latency import MEASURED, Latency, LatencyModel, Profile
-from pipeline.launchfile import LaunchFile, Problems
+from pipeline.launchfile import LaunchFile, Problems, parse
 from pipeline.located import FieldPath
 from pipeline.ports import Input, Output
 from pipeline.settings import CandidateSettings, DeadlineSettings, OperatorSettings, Settings, StreamName
@@ -36,10 +37,15 @@ class Built:
     """The launch file with every override applied."""
     unprofiled: tuple[str, ...] = ()
     """Operators whose work takes no time on the virtual clock, since neither the file nor the profile says."""
+    worldly: frozenset[str] = frozenset()
+    """Operators that need the world, and so share its process."""
 
 
-def build(launch: LaunchFile, variant: str = "") -> Built:
-    """Build one variant. Raises the UsageError that names each mistake with its line."""
+def build(launch: LaunchFile, variant: str = "", *, local: frozenset[str] | None = None) -> Built:
+    """Build one variant. ``local``: only these operators will run here; the others have their ports and no more.
+
+    Raises the UsageError that names each mistake with its line.
+    """
     if variant not in launch.variants:
         raise InvalidLaunchFile(
             f"there is no variant {variant!r}",
@@ -47,8 +53,13 @@ def build(launch: LaunchFile, variant: str = "") -> Built:
             hint=suggest(variant, filter(None, launch.variants)),
         )
     settings = launch.variants[variant]
-    builder = _Builder(settings, Problems(launch.located[variant]))
+    builder = _Builder(settings, Problems(launch.located[variant]), local)
     return builder.build(variant, launch.text(variant))
+
+
+def rebuild(text: str, path: str, local: frozenset[str] | None = None) -> Built:
+    """Build in another process what ``Built.text`` says: the recipe of a launch file."""
+    return build(parse(text, Path(path)), local=local)
 
 
 @dataclass(frozen=True)
@@ -74,10 +85,12 @@ class _Noted:
 class _Builder:
     settings: Settings
     problems: Problems
+    local: frozenset[str] | None = None
     operators: dict[str, Operator] = field(default_factory=dict)
     world: Any | None = None
     rows: dict[str, Mapping[str, Latency]] = field(default_factory=dict)
     unprofiled: list[str] = field(default_factory=list)
+    worldly: list[str] = field(default_factory=list)
 
     def build(self, variant: str, text: str) -> Built:
         self.graph = Graph(self.settings.name, ExecutionModel(self.settings.execution))
@@ -96,7 +109,16 @@ class _Builder:
             self.graph.validate()
         self.problems.raise_any()
         latency = LatencyModel(self.settings.seed, self.rows)
-        return Built(variant, self.settings, self.graph, latency, self.world, text, tuple(self.unprofiled))
+        return Built(
+            variant,
+            self.settings,
+            self.graph,
+            latency,
+            self.world,
+            text,
+            tuple(self.unprofiled),
+            frozenset(self.worldly),
+        )
 
     def _at(self, path: FieldPath) -> _Noted:
         return _Noted(self.problems, path)
@@ -120,11 +142,26 @@ class _Builder:
             return
         with self._at(("world", "use")):
             factory = registry.find(registry.WORLDS, settings.use, "world")
-            self.world = construct(factory, settings.args, {"seed": self.settings.seed}, ("world",), self.problems)
-            if self.world is not None and self.settings.engine != "virtual":
+            offered = {"seed": self.settings.seed}
+            blank = not any(self._needs_world(name) for name in self.settings.operators if self._is_local(name))
+            self.world = construct(factory, settings.args, offered, ("world",), self.problems, blank=blank)
+            if self.world not in (None, BLANK) and self.settings.engine != "virtual":
                 self.world = Exclusive(self.world)
 
-    def _construct(self, settings: OperatorSettings | CandidateSettings, path: FieldPath) -> Operator | None:
+    def _is_local(self, name: str) -> bool:
+        return self.local is None or name in self.local
+
+    def _needs_world(self, name: str) -> bool:
+        settings = self.settings.operators[name]
+        uses = [settings.use, *(each.use for each in settings.candidates.values() if each.enabled)]
+        try:
+            return any(takes(registry.find(registry.OPERATORS, use, "operator"), "world") for use in uses)
+        except SkylaneError:
+            return False  # reported where it is built
+
+    def _construct(
+        self, settings: OperatorSettings | CandidateSettings, path: FieldPath, *, blank: bool
+    ) -> Operator | None:
         with self._at((*path, "use")):
             cls = registry.find(registry.OPERATORS, settings.use, "operator")
             if not (isinstance(cls, type) and issubclass(cls, Operator)):
@@ -132,15 +169,19 @@ class _Builder:
             offered = {"world": self.world, "seed": self.settings.seed, "profile": self.settings.profile}
             if self.settings.world is not None and self.world is None:
                 offered["world"] = BROKEN  # its own mistake is noted already
-            operator: Operator | None = construct(cls, settings.args, offered, (*path, "args"), self.problems)
+            operator: Operator | None = construct(
+                cls, settings.args, offered, (*path, "args"), self.problems, blank=blank
+            )
             return operator
         return None
 
     def _build_operator(self, name: str, settings: OperatorSettings) -> None:
         path: FieldPath = ("operators", name)
-        operator = self._construct(settings, path)
+        operator = self._construct(settings, path, blank=not self._is_local(name))
         if operator is None:
             return
+        if self.settings.world is not None and self._needs_world(name):
+            self.worldly.append(name)
         with self._at(path):
             self.graph.add(operator, name)
             self.operators[name] = operator
@@ -227,7 +268,7 @@ class _Builder:
         helped: OperatorSettings,
         path: FieldPath,
     ) -> None:
-        implementation = self._construct(settings, path)
+        implementation = self._construct(settings, path, blank=not self._is_local(operator.name))
         if implementation is None:
             return
         with self._at(path):

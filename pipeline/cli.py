@@ -91,13 +91,27 @@ def run(
     variant: Annotated[list[str] | None, typer.Option(help="Only this variant. May be repeated.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Variants side by side.")] = 2,
     artifacts: Annotated[bool, typer.Option(help="Write report, trace and video.")] = True,
+    metrics: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve Prometheus metrics on this local port; 0: any free one.")
+    ] = None,
+    log_json: Annotated[
+        str | None, typer.Option(help="Log faults and misses as JSON lines to this file; -: to stderr.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a launch file, all its variants."""
     from pipeline.commands.run import run_launch_file
 
     code = run_launch_file(
-        launch, override or [], variant or [], jobs, artifacts=artifacts, as_json=as_json, debug=_debug
+        launch,
+        override or [],
+        variant or [],
+        jobs,
+        artifacts=artifacts,
+        as_json=as_json,
+        debug=_debug,
+        metrics=metrics,
+        log_json=log_json,
     )
     raise SystemExit(code)
 

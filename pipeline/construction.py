@@ -20,6 +20,8 @@ from pipeline.located import FieldPath
 from pipeline.settings import duration_of
 from pipeline.suggestions import nearest, suggest
 
+BLANK = object()
+"""Stands for what somebody else will make: a world in another process."""
 BROKEN = object()
 """Offered in place of what could not be built itself: whoever needs it cannot be built either, without another word."""
 
@@ -30,8 +32,13 @@ def construct(
     offered: Mapping[str, Any],
     path: FieldPath,
     problems: Problems,
+    *,
+    blank: bool = False,
 ) -> Any | None:
-    """``factory(**args)``, plus those of ``offered`` that it declares. Notes every mistake and answers None then."""
+    """``factory(**args)``, plus those of ``offered`` that it declares. Notes every mistake and answers None then.
+
+    ``blank``: check the arguments but do not call; an instance of a class then has its ports and nothing else.
+    """
     parameters = _parameters(factory)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     named = {n: p for n, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
@@ -67,7 +74,14 @@ def construct(
             problems.add(path[:-1] if path[-1:] == ("args",) else path, f"{_called(factory)} {what}", hint)
     if len(problems.found) > before:
         return None
+    if blank:
+        return object.__new__(factory) if isinstance(factory, type) else BLANK
     return _call(factory, ready, path, problems)
+
+
+def takes(factory: Callable[..., Any], name: str) -> bool:
+    """Does ``factory`` declare a parameter of this name?"""
+    return name in _parameters(factory)
 
 
 def _call(factory: Callable[..., Any], ready: dict[str, Any], path: FieldPath, problems: Problems) -> Any | None:

@@ -15,6 +15,8 @@ from pipeline.race import MissPolicy
 from pipeline.timestamps import Duration, ms
 
 Within = Union[Duration, Output[Budget]]
+STARTED_MAX = 1000
+"""Timestamps under way from another process; the oldest is forgotten when nobody here ever answers them."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,12 @@ class EndToEndDeadline:
     def start(self, t: int, now: int) -> None:
         """The first stream carried t: the budget in force now is the one of t, for every operator on the path."""
         self.started[t] = (now, self.budget.within)
+
+    def start_elsewhere(self, t: int, now: int, within: int) -> None:
+        """The first stream, written in another process, carried t at ``now``."""
+        self.started.setdefault(t, (now, within))
+        if len(self.started) > STARTED_MAX:
+            del self.started[min(self.started)]
 
     def finish(self, t: int) -> None:
         """The last operator sealed t: nothing at or before it is of interest any more."""

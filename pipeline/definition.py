@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.messages import Envelope
 from pipeline.ports import Input, Output, State
@@ -87,6 +88,12 @@ class Context(Protocol):
 
     def work(self, name: str) -> None:
         """Names the work from here to the next yield. The virtual clock charges it, the wall clock measures it."""
+
+    def loan(self, port: Output[Any], shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
+        """A writable array to fill in place for a value sent on ``port``.
+
+        It lies in memory that readers in other processes share, so that sending it copies nothing.
+        """
 
     def now(self) -> Timestamp:
         """The running clock; for sources and actuators only (``device = True``), all else sees only t."""

@@ -116,8 +116,59 @@ class RolledBack(_Event, frozen=True, tag="rolled_back"):
     committed: int
 
 
+class Fault(_Event, frozen=True, tag="fault"):
+    """Something is wrong with an operator, or with a whole process: then ``operator`` is empty and t means nothing."""
+
+    process: str
+    """Empty where the whole run is one process."""
+    kind: str
+    """One of ``FAULTS``."""
+    reason: str
+
+
+class Recovered(_Event, frozen=True, tag="recovered"):
+    """An operator, or a whole process, does its work again; ``operator`` and ``t`` as in ``Fault``."""
+
+    process: str
+    after: int
+    """Nanoseconds since the fault."""
+    reason: str = ""
+
+
+FAULTS = {
+    "killed": "its process was ended by a signal",
+    "stopped": "its process was halted and does not run",
+    "hung": "it gives no sign of life",
+    "crashed": "its process ended by itself",
+    "raised": "its callback raised",
+    "wrong_type": "it answered with something that its stream does not carry",
+    "not_finite": "it answered with NaN or infinity",
+    "memory": "its process held more memory than it may",
+    "crash_loop": "its process failed too often and is not started again",
+    "slow_reader": "it does not keep up with what is written for it",
+    "shm_full": "there is no shared memory left for what it sends",
+    "clock_step": "the machine's clock jumped",
+    "stale_segment": "shared memory was left behind by a run that is gone",
+    "note": "this machine does not allow what it was asked for; it goes on without",
+}
+"""The kinds of faults, and what they mean."""
+
 Event = Union[
-    Sent, Sealed, Started, Yielded, Finished, Armed, Missed, Handled, Late, Dropped, Refused, BudgetSet, RolledBack
+    Sent,
+    Sealed,
+    Started,
+    Yielded,
+    Finished,
+    Armed,
+    Missed,
+    Handled,
+    Late,
+    Dropped,
+    Refused,
+    BudgetSet,
+    RolledBack,
+    Fault,
+    Recovered,
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.digest import RunDigest
 from pipeline.events import Event, Missed, Observer, Sent
@@ -12,6 +12,9 @@ from pipeline.graph import ExecutionModel, Graph
 from pipeline.latency import LatencyModel
 from pipeline.ports import Output
 from pipeline.timestamps import FOREVER, Duration, Timestamp
+
+if TYPE_CHECKING:
+    from pipeline.engines.processes.plan import Placed
 
 T = TypeVar("T")
 
@@ -26,11 +29,13 @@ class VirtualClock:
 
 @dataclass(frozen=True)
 class WallClock:
-    """The machine's monotonic clock, one process, one thread per operator."""
+    """The machine's monotonic clock: in this process, a thread per operator, or over several processes."""
 
     seed: int = 0
     expected: LatencyModel | None = None
     """A profile for ``ctx.expected`` and end-to-end reserves; nothing is charged."""
+    placed: Placed | None = None
+    """Who runs what in which process (``pipeline.placement``); None: everything here."""
 
 
 @dataclass
@@ -44,6 +49,8 @@ class RunResult:
     events: list[Event] = field(default_factory=list)
     misses: list[Missed] = field(default_factory=list)
     """Every missed deadline, in order."""
+    outcome: dict[str, Any] = field(default_factory=dict)
+    """What the world had to say, where it was in another process."""
 
     def __getitem__(self, port: Output[T]) -> list[tuple[Timestamp, T]]:
         """Everything sent on an output, in order. Empty unless the run kept its values."""
@@ -82,21 +89,33 @@ def run(
     keep: bool = True,
     keep_events: bool = False,
     stop: Callable[[], bool] | None = None,
+    watch: bool = True,
 ) -> RunResult:
     """Drive ``graph`` until its sources end, ``until`` has passed or ``stop()`` is true.
 
     ``keep``: remember every value sent (``result[port]``); ``keep_events``: every event. Observers see each event as it
-    happens. Raises InvalidGraph before anything runs, OperatorFailed when an operator fails and nothing can
+    happens. ``watch=False``: nothing is kept, hashed or told.
+    Raises InvalidGraph before anything runs, OperatorFailed when an operator fails and nothing can
     answer for it.
     """
     clock = clock or VirtualClock()
     result = RunResult(graph, RunDigest(), Timestamp(0))
     followers: list[Observer] = [result.digest, _Keeper(result, values=keep, events=keep_events), *observers]
+    followers = followers if watch else []
     graph.validate()
+    if isinstance(clock, WallClock) and clock.placed is not None:
+        from pipeline.engines.processes.engine import ProcessEngine
+
+        processes = ProcessEngine(graph, clock.placed, followers, seed=clock.seed, stop=stop)
+        result.ended_at = Timestamp(processes.run(until))
+        result.outcome = processes.outcome
+        return result
     operators = [*graph.operators.values(), *(s.operator for specs in graph.candidates.values() for s in specs)]
     for operator in operators:
         operator.warm_up()
     engine = _engine(graph, clock, followers, stop)
+    for tell in [each.on_engine for each in observers if hasattr(each, "on_engine")]:
+        tell(engine)
     try:
         result.ended_at = Timestamp(engine.run(until))
     finally:

@@ -77,6 +77,8 @@ class Graph:
     queues: dict[str, Queue] = field(default_factory=dict)
     """Queue rules that differ from the operator's own: ``operator.port`` → rule."""
     default_period: Duration = ms(50)
+    check_finite: bool | None = None
+    """Refuse answers with NaN or infinity in them: True, False, or None for the wall clock's engines alone."""
 
     # -- building ----------------------------------------------------------------------------------------------------
 

@@ -79,6 +79,11 @@ def resolve(path: str | Path, overrides: Sequence[str] = ()) -> LaunchFile:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidLaunchFile(f"cannot be read: {error}", where=str(path)) from error
+    return parse(text, path, overrides)
+
+
+def parse(text: str, path: Path, overrides: Sequence[str] = ()) -> LaunchFile:
+    """``resolve`` for a text that is at hand; ``path`` is what mistakes are reported in."""
     base = read(text, str(path))
     if not isinstance(base.value, dict):
         raise InvalidLaunchFile("is empty" if base.value is None else "must be a mapping of fields", where=str(path))

@@ -82,21 +82,27 @@ def _encode_array(value: Any) -> Any:
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_array)
 
 
-def first_non_finite(value: Any, path: str = "") -> str | None:
-    """Path of the first NaN or infinite float in a payload, or None if all are finite."""
-    if isinstance(value, float):
+def first_non_finite(value: Any, path: str = "", *, elements_max: int | None = None) -> str | None:
+    """Path of the first NaN or infinite float in a payload, or None if all are finite.
+
+    ``elements_max``: longer sequences and larger arrays are not looked through.
+    """
+    if isinstance(value, (float, np.floating)):
         return None if math.isfinite(value) else path or "value"
     if isinstance(value, np.ndarray):
-        finite = value.dtype.kind != "f" or bool(np.isfinite(value).all())
-        return None if finite else path or "value"
+        if value.dtype.kind not in "fc" or (elements_max is not None and value.size > elements_max):
+            return None
+        return None if bool(np.isfinite(value).all()) else path or "value"
     if isinstance(value, msgspec.Struct):
-        fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
-    elif isinstance(value, (tuple, list)):
-        fields = ((f"[{i}]", item) for i, item in enumerate(value))
+        fields = ((f"{path}.{name}" if path else name, getattr(value, name)) for name in value.__struct_fields__)
+    elif isinstance(value, (tuple, list)) and (elements_max is None or len(value) <= elements_max):
+        fields = ((f"{path}[{i}]", item) for i, item in enumerate(value))
+    elif isinstance(value, dict) and (elements_max is None or len(value) <= elements_max):
+        fields = ((f"{path}[{key!r}]", item) for key, item in value.items())
     else:
         return None
     for name, item in fields:
-        found = first_non_finite(item, f"{path}.{name}".lstrip(".") if not name.startswith("[") else path + name)
+        found = first_non_finite(item, name, elements_max=elements_max)
         if found is not None:
             return found
     return None

@@ -25,10 +25,13 @@ from mcap.writer import MCAP0_MAGIC, CompressionType, Writer
 from pipeline.digest import RunDigest, value_digest
 from pipeline.errors import RecordingFailed
 from pipeline.events import Event, Sent
+from pipeline.health import HealthReport
 from pipeline.logschema import EVENT_SCHEMA, stream_schema
 from pipeline.timestamps import seconds
 
 EVENTS = "/skylane/events"
+HEALTH = "skylane.health"
+"""The stream of the health reports, on runs on the wall clock."""
 METADATA = "skylane"
 LIBRARY = "skylane"
 LAUNCH = "launch.yaml"
@@ -124,6 +127,14 @@ class Recorder:
             return
         self._digest.on_event(event)
         self._guarded(self._write_sent if type(event) is Sent else self._write_other, event)
+        self._count += 1
+
+    def on_health(self, report: HealthReport) -> None:
+        """Write how everybody is, beside what happened: it is no part of the run's hash."""
+        if self._failed or self._output.closed:
+            return
+        owner = HEALTH.partition(".")[0]
+        self._guarded(self._write_sent, Sent(report.at, owner, report.at, HEALTH, report.at, "final", "", report))
         self._count += 1
 
     def close(self, *, interrupted: bool = False) -> None:

@@ -70,12 +70,13 @@ def run_variant(
     about: dict[str, str] = {"engine": settings.engine}
     recorder = Recorder(folder / "log.mcap", launch=built.text, seed=settings.seed, about=about) if record else None
     followers: list[Observer] = [summary, *([recorder] if recorder is not None else []), *observers]
-    began = time.monotonic()
+    began, clock = time.monotonic(), _clock(built)
     with stopping() if stop is None else nullcontext(stop) as stopped:
         try:
-            result = run(
-                built.graph, clock=_clock(built), until=settings.duration, observers=followers, keep=False, stop=stopped
-            )
+            with watched(clock, built, followers) as told:
+                result = run(
+                    built.graph, clock=clock, until=settings.duration, observers=told, keep=False, stop=stopped
+                )
         finally:
             if recorder is not None:
                 recorder.close(interrupted=stopped())
@@ -88,14 +89,29 @@ def run_variant(
         "duration_s": result.ended_at / 1e9,
         "wall_s": round(time.monotonic() - began, 3),
         "interrupted": stopped(),
-        **outcome(built.world),
+        **(result.outcome or outcome(built.world)),
         **summary.figures(),
         "hash": result.hash,
         "output_hash": result.output_hash,
-        "unprofiled": list(built.unprofiled),
+        "unprofiled": list(built.unprofiled) if settings.engine == "virtual" else [],
     }
     write_result(folder, figures)
     return figures
+
+
+@contextmanager
+def watched(clock: VirtualClock | WallClock, built: Built, followers: Sequence[Observer]) -> Iterator[list[Observer]]:
+    """The observers to hand to the run: on the wall clock somebody stands before them who reports on its health."""
+    if isinstance(clock, VirtualClock):
+        yield list(followers)
+        return
+    from pipeline.engines.monitoring import Watch
+
+    processes = dict.fromkeys(built.graph.operators, "")
+    if clock.placed is not None:
+        processes = {name: process.name for process in clock.placed.processes for name in process.operators}
+    with Watch(followers, processes) as watch:
+        yield [watch]
 
 
 def response_stream(built: Built) -> str:
@@ -172,4 +188,8 @@ def _clock(built: Built) -> VirtualClock | WallClock:
     settings: Settings = built.settings
     if settings.engine == "virtual":
         return VirtualClock(settings.seed, built.latency)
+    if settings.engine == "processes":
+        from pipeline.placement import placed
+
+        return WallClock(settings.seed, built.latency, placed(built, settings.name))
     return WallClock(settings.seed, built.latency)

@@ -13,7 +13,7 @@ from pipeline.latency import MEASURED, Distribution, Latency
 from pipeline.ports import Queue, block, drop_newest, keep_last
 from pipeline.timestamps import Duration, parse_duration
 
-Engine = Literal["virtual", "threads"]
+Engine = Literal["virtual", "threads", "processes", "erdos"]
 Execution = Literal["periodic", "data-driven", "static", "dynamic"]
 Policy = Literal["abort", "continue"]
 
@@ -119,6 +119,31 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class RunOnSettings(_Section):
+    """Where an operator runs (engine ``processes``), and how."""
+
+    process: Word
+    host: Word | None = None
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    cores: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    priority: Annotated[int, Field(ge=0, le=95)] = 0
+    """SCHED_FIFO priority of its callbacks; 0: the ordinary scheduler."""
+
+
+class SupervisionSettings(_Section):
+    """When a process counts as gone, and what is done about it (engine ``processes``)."""
+
+    heartbeat: Positive | None = None
+    alive: Positive | None = None
+    grace: Positive | None = None
+    backoff: Positive | None = None
+    backoff_max: Positive | None = None
+    crashes: Annotated[int, Field(ge=0)] | None = None
+    window: Positive | None = None
+    start: Positive | None = None
+    memory_mb: Annotated[int, Field(ge=0)] | None = None
+
+
 class CandidateSettings(_Section):
     """Another way to answer for an operator."""
 
@@ -154,6 +179,7 @@ class OperatorSettings(_Section):
     stage: Word | None = None
     """Its row in the profile; without it its own name."""
     candidates: dict[str, CandidateSettings] = {}
+    run_on: RunOnSettings | None = None
 
 
 class DeadlineSettings(_Section):
@@ -203,6 +229,7 @@ class Settings(_Section):
     profile: Word | None = None
     latency: Literal["measured"] | None = None
     world: WorldSettings | None = None
+    supervision: SupervisionSettings = SupervisionSettings()
     deadlines: list[DeadlineSettings] = []
     output: Word | None = None
     """Folder for the run's records; ``runs/<name>`` without it."""

@@ -1,4 +1,4 @@
-"""What a run comes down to: answers, latencies, winners, misses, drops. Follows the events; judges nothing."""
+"""What a run comes down to: answers, latencies, winners, misses, drops, faults. Follows the events; judges nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.events import Dropped, Event, Missed, Sealed, Sent
+from pipeline.events import Dropped, Event, Fault, Missed, Recovered, Sealed, Sent
+from pipeline.health import ProcessStatus
+from pipeline.incidents import Incidents
 from pipeline.messages import Quality
 
 
@@ -26,6 +28,9 @@ class Summary:
         self._misses: Counter[str] = Counter()
         self._drops: Counter[str] = Counter()
         self._silent = 0
+        self._incidents = Incidents()
+        self._processes: dict[str, ProcessStatus] = {}
+        self._rss_bytes: dict[str, int] = {}
 
     def on_event(self, event: Event) -> None:
         self.at = event.at
@@ -39,6 +44,13 @@ class Summary:
             self._drops[event.reason] += 1
         elif isinstance(event, Sealed) and event.quality == Quality.MISSED:
             self._silent += 1
+        elif isinstance(event, (Fault, Recovered)):
+            self._incidents.on_event(event)
+
+    def on_process(self, status: ProcessStatus) -> None:
+        """How a process is; the last word and the most memory count."""
+        self._processes[status.process] = status
+        self._rss_bytes[status.process] = max(status.rss_bytes, self._rss_bytes.get(status.process, 0))
 
     def figures(self) -> dict[str, Any]:
         """Plain values for ``result.json``; latencies in milliseconds."""
@@ -55,6 +67,11 @@ class Summary:
             "winners": {name: dict(sorted(row.items())) for name, row in self._winners.items() if _raced(row)},
             "qualities": dict(sorted(self._qualities.items())),
             "dropped": dict(sorted(self._drops.items())),
+            "faults": [incident.as_row() for incident in self._incidents.all],
+            "processes": {
+                name: {"restarts": status.restarts, "rss_mb_max": round(self._rss_bytes[name] / 1e6, 1)}
+                for name, status in self._processes.items()
+            },
             "streams": {
                 name: {
                     "count": len(row),

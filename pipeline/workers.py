@@ -56,7 +56,10 @@ Watch = Callable[[Job, Duration], AbstractContextManager[Observer]]
 def run_here(job: Job, tell: Tell, stop: Callable[[], bool] | None = None, watch: Watch | None = None) -> Finished:
     """Run the job in this process; ``watch`` brings an observer that draws what happens."""
     try:
-        built = build(resolve(job.path, job.overrides), job.variant)
+        launch = resolve(job.path, job.overrides)
+        # Over several processes each makes its own operators; this one only looks on.
+        elsewhere = launch.settings.engine in ("processes", "erdos")
+        built = build(launch, job.variant, local=frozenset() if elsewhere else None)
         progress = Progress(built.settings.duration, lambda at: tell(job, at))
         with nullcontext() if watch is None else watch(job, built.settings.duration) as view:
             observers = [progress] if view is None else [progress, view]

@@ -37,6 +37,19 @@ def table(results: list[dict[str, Any]]) -> Table:
     return shown
 
 
+def faults(results: list[dict[str, Any]]) -> list[str]:
+    """A line per fault: ``dynamic: detect: not finite at 3.2 s, 4 times: why``."""
+    lines = []
+    for result in results:
+        for row in result.get("faults", []):
+            where = row["operator"] or f"process {row['process']}" if row["operator"] or row["process"] else "the run"
+            times = f", {row['count']} times" if row["count"] > 1 else ""
+            over = "" if row["recovered_s"] is None else f", recovered at {row['recovered_s']:.2f} s"
+            what = f"{row['kind'].replace('_', ' ')} at {row['at_s']:.2f} s{times}{over}: {row['reason']}"
+            lines.append(f"{result['name']}: {where}: {what}")
+    return lines
+
+
 def heading(name: str) -> str:
     """``impact_speed_mps`` as ``impact speed (m/s)``."""
     stem, _, unit = name.rpartition("_")

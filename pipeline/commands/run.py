@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.building import build
-from pipeline.commands.printing import table
+from pipeline.commands.following import Following, Wishes, following
+from pipeline.commands.printing import faults, table
 from pipeline.errors import InvalidLaunchFile, SkylaneError
 from pipeline.launchfile import LaunchFile, resolve
 from pipeline.recording import write_result
@@ -33,17 +34,24 @@ def run_launch_file(
     artifacts: bool = True,
     as_json: bool = False,
     debug: bool = False,
+    metrics: int | None = None,
+    log_json: str | None = None,
 ) -> int:
-    """Run the variants (all without a choice) and return the exit code. ``debug`` shows where errors come from."""
+    """Run the variants (all without a choice) and return the exit code. ``debug`` shows where errors come from.
+
+    ``metrics``: port of a Prometheus endpoint (0: any); ``log_json``: file (``-``: stderr) for the run's log.
+    """
     launch = resolve(path, overrides)
     chosen = _chosen(launch, variants)
     for variant in chosen:
         build(launch, variant)  # every mistake shows before anything runs
     folder = Path(launch.settings.folder)
-    prepare(folder)
-    remove_variants(folder)
+    wishes = Wishes(metrics, log_json, quiet=as_json)
     plan = [Job(str(launch.path), tuple(overrides), v, str(folder / v if v else folder)) for v in chosen]
-    finished = _run(plan, jobs, launch, quiet=as_json)
+    with following(launch.settings.name, wishes, lambda line: print(f"skylane: {line}", file=sys.stderr)) as follow:
+        prepare(folder)
+        remove_variants(folder)
+        finished = _run(plan, jobs, launch, wishes, follow)
     results = [one.result for one in finished if one.result is not None]
     summary = {
         "name": launch.settings.name,
@@ -80,19 +88,12 @@ def _chosen(launch: LaunchFile, variants: Sequence[str]) -> list[str]:
     return [name for name in known if name in variants] if variants else known
 
 
-def _run(plan: Sequence[Job], jobs: int, launch: LaunchFile, *, quiet: bool) -> list[Finished]:
-    if quiet or not sys.stderr.isatty():
+def _run(plan: Sequence[Job], jobs: int, launch: LaunchFile, wishes: Wishes, follow: Following) -> list[Finished]:
+    if jobs == 1 or len(plan) == 1 or wishes.one_by_one:
+        return run_all(plan, 1, lambda job, at: None, follow)
+    if wishes.quiet or not sys.stderr.isatty():
         return run_all(plan, jobs, lambda job, at: None)
     from rich.console import Console
-
-    if jobs == 1 or len(plan) == 1:
-        from pipeline.report.live import following
-
-        console = Console(stderr=True)
-        name = launch.settings.name
-        return run_all(
-            plan, 1, lambda job, at: None, lambda job, length: following(job.variant or name, length, console)
-        )
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), TimeElapsedColumn())
@@ -134,6 +135,8 @@ def _print(launch: LaunchFile, results: list[dict[str, Any]], files: list[Path])
         console.print(
             f"note: the work of {name} takes no time: neither the file nor the profile says how long", style="dim"
         )
+    for line in faults(results):
+        console.print(line, markup=False)
     for file in files:
         if file.exists():
             print(file)

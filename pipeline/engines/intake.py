@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline.joining import Drop, Joined, Joiner
 from pipeline.messages import Envelope, Quality
 from pipeline.ports import Queue
-from pipeline.timestamps import TOP
+from pipeline.timestamps import BOTTOM, TOP
 
 if TYPE_CHECKING:
     from pipeline.engines.stage import Stage
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 class Intake:
     """What has arrived at a stage and not begun yet."""
 
-    __slots__ = ("_names", "_pumping", "_stage", "joiner", "periodic", "queue", "ready", "writers")
+    __slots__ = ("_names", "_pumping", "_seen", "_stage", "joiner", "periodic", "queue", "ready", "writers")
 
     def __init__(self, stage: Stage, queue: Queue, *, periodic: bool) -> None:
         inputs = stage.operator.inputs()
         self._stage, self.queue = stage, queue
         self._names = [f"{stage.name}.{port.name}" for port in inputs]
         self._pumping = False
+        self._seen: int = BOTTOM
         self.periodic = periodic
         self.joiner = Joiner(inputs) if inputs else None
         self.ready: deque[Joined] = deque()
@@ -42,6 +43,8 @@ class Intake:
         if isinstance(message, int):
             ready = joiner.on_watermark(index, message)
         else:
+            if index == 0:
+                self._seen = message.t
             ready = joiner.on_message(index, message)
             if stage.watch.starting and message.t > stage.sealed:
                 stage.arm(index, message)
@@ -52,6 +55,10 @@ class Intake:
                 self._admit(joined)
         elif stage.open is None:
             self._advance()
+
+    def taken(self) -> int:
+        """Everything on the trigger up to here has left the queue."""
+        return self.ready[0].t - 1 if self.ready else self._seen
 
     def poll(self) -> Joined | None:
         """Periodic model: the newest joined timestamp since the last tick, None when there is none."""

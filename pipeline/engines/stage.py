@@ -12,9 +12,10 @@ from pipeline import events as ev
 from pipeline.deadlines import DeadlineSpec
 from pipeline.definition import END, CandidateFailed, Operator, Source
 from pipeline.engines import versions
+from pipeline.engines.guard import Guard
 from pipeline.engines.intake import Intake
 from pipeline.engines.rivals import Rivals
-from pipeline.engines.streams import Stream, wrong_type
+from pipeline.engines.streams import Stream
 from pipeline.engines.watch import DeadlineWatch
 from pipeline.engines.work import AT_DEADLINE, Host, OperatorContext, Run, Work, miss_of
 from pipeline.errors import OperatorFailed
@@ -69,6 +70,7 @@ class Stage:
         self.ended = False
         """A source has said END; its output closes when that tick is sealed."""
         self.watch = DeadlineWatch(self)
+        self.guard = Guard(self)
         self.intake = Intake(self, queue, periodic=periodic)
         self.receive = self.intake.receive
         self.pump = self.intake.pump
@@ -162,9 +164,9 @@ class Stage:
 
     def on_yield(self, work: Work, value: Any) -> None:
         """A usable value."""
-        wrong = wrong_type(self.streams, value)
-        if wrong:
-            self.on_failed(work, wrong, None)
+        wrong = self.guard.wrong(value)
+        if wrong is not None:
+            self.on_failed(work, str(wrong), wrong)
             return
         work.value = value
         if self.host.observed:
@@ -177,9 +179,9 @@ class Stage:
         """The final value (None: nothing to say)."""
         if value is END and self.is_source:
             self.ended, value = True, None
-        wrong = wrong_type(self.streams, value) if value is not None else ""
-        if wrong:
-            self.on_failed(work, wrong, None)
+        wrong = self.guard.wrong(value) if value is not None and value is not work.value else None
+        if wrong is not None:
+            self.on_failed(work, str(wrong), wrong)
             return
         run = work.run
         if work.candidate != LOCAL and value is not None and not run.race.fenced:
@@ -187,6 +189,8 @@ class Stage:
             value = value if local is None else work.operator.merge(value, local)
         work.value = value
         self._finish(work, "done")
+        if self.guard.failing_since is not None and work.candidate == LOCAL:
+            self.guard.recovered(run.t)
         self.perform(run, run.race.done(work.candidate, value, self.host.now()))
         self.rivals.follow(run, work.candidate)
         self.pump()
@@ -196,8 +200,7 @@ class Stage:
         run = work.run
         refused = isinstance(error, CandidateFailed)
         self._finish(work, "failed", why)
-        if error is None and self.host.observed:
-            self.host.emit(ev.Refused(self.host.now(), self.name, run.t, why))
+        self.guard.failed(run.t, work.candidate, why, error)
         over = run.race.fenced
         self.perform(run, run.race.failed(work.candidate, why, self.host.now()))
         self.rivals.follow(run, work.candidate)
@@ -220,19 +223,21 @@ class Stage:
 
     def on_answer(self, run: Run, value: Any) -> None:
         """The deadline handler returned."""
-        wrong = wrong_type(self.streams, value) if value is not None else ""
-        if wrong:
-            self.on_handler_failed(run, wrong)
+        wrong = self.guard.wrong(value) if value is not None else None
+        if wrong is not None:
+            self.on_handler_failed(run, str(wrong), error=wrong)
             return
         if self.host.observed:
             self.host.emit(ev.Handled(self.host.now(), self.name, run.t, "answered" if value is not None else "silent"))
         self.perform(run, run.race.answered(value, self.host.now()))
         self.pump()
 
-    def on_handler_failed(self, run: Run, why: str, outcome: str = "raised") -> None:
-        """The deadline handler raised or overran."""
+    def on_handler_failed(self, run: Run, why: str, outcome: str = "raised", error: Exception | None = None) -> None:
+        """The deadline handler raised, overran or answered with something that is no answer (``error``)."""
         if self.host.observed:
             self.host.emit(ev.Handled(self.host.now(), self.name, run.t, outcome, why))
+        if outcome == "raised":
+            self.guard.failed(run.t, HANDLER, why, error)
         now, race = self.host.now(), run.race
         if run.handler is not None:
             run.handler.alive = False

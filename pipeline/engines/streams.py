@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import events as ev
 from pipeline.deadlines import BudgetInForce, EndToEndDeadline
+from pipeline.engines.border import Exit, starts_of
 from pipeline.engines.work import Host, Run
 from pipeline.messages import Envelope
 from pipeline.race import Commit
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class Stream:
     """One output port of a stage."""
 
-    __slots__ = ("budgets", "host", "name", "port", "readers", "starts", "type_")
+    __slots__ = ("budgets", "exit", "host", "name", "port", "readers", "starts", "type_", "under")
 
     def __init__(self, host: Host, name: str, port: str, type_: type) -> None:
         self.host, self.name, self.port, self.type_ = host, name, port, type_
@@ -27,6 +28,10 @@ class Stream:
         """End-to-end deadlines whose clock starts when this stream carries t."""
         self.budgets: list[tuple[str, BudgetInForce]] = []
         """Dynamic deadlines whose budget this stream sets."""
+        self.exit: Exit | None = None
+        """Its way to readers in other processes."""
+        self.under: list[EndToEndDeadline] = []
+        """End-to-end deadlines that go on where the exit leads."""
 
     def publish(self, run: Run, commit: Commit, value: Any, now: int) -> None:
         """Send the committed value for t to every reader."""
@@ -40,24 +45,28 @@ class Stream:
             budget.set(value.within_ns)
             if host.observed:
                 host.emit(ev.BudgetSet(now, run.stage.name, t, name, value.within_ns, value.reason))
-        if self.readers:
+        if self.readers or self.exit is not None:
             envelope = Envelope(
                 Timestamp(t), value, Timestamp(run.origin), commit.quality, commit.winner, Timestamp(now)
             )
             for reader, index in self.readers:
                 host.deliver(reader, index, envelope)
+            if self.exit is not None:
+                self.exit.send(envelope, starts_of(self.under, t))
 
     def pass_watermark(self, t: int) -> None:
         """Tell every reader that nothing at or before t follows."""
         for reader, index in self.readers:
             self.host.deliver(reader, index, t)
+        if self.exit is not None:
+            self.exit.send(t, ())
 
     def full(self) -> bool:
         """True while a reader with a blocking queue has no room."""
         return any(
             index == 0 and reader.intake.queue.rule == "block" and len(reader.intake.ready) >= reader.intake.queue.depth
             for reader, index in self.readers
-        )
+        ) or (self.exit is not None and self.exit.full())
 
     def mismatch(self, value: Any) -> str:
         """What is wrong with the type of a value for this stream."""

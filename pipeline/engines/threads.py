@@ -18,11 +18,14 @@ from collections.abc import Callable, Sequence
 from types import GeneratorType
 from typing import Any
 
-from pipeline.definition import Aborted, CandidateFailed, Source, Wait
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.definition import END, Aborted, CandidateFailed, Source, Wait
 from pipeline.engines.assembly import assemble
 from pipeline.engines.stage import Stage
 from pipeline.engines.work import AT_DEADLINE, AT_TICK, OperatorContext, Run, Work
-from pipeline.errors import described
+from pipeline.errors import SkylaneError, described
 from pipeline.events import Event, Observer
 from pipeline.graph import ExecutionModel, Graph
 from pipeline.latency import LatencyModel, uniform
@@ -68,6 +71,7 @@ class ThreadEngine:
         self._measured = MeasuredLatency(latency)
         self.latency: LatencyModel = self._measured
         self.observed = bool(observers)
+        self.checks_finite, self.names_faults = graph.check_finite is not False, True
         self._stop = stop
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
@@ -81,7 +85,10 @@ class ThreadEngine:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._workers: dict[tuple[int, str], _Worker] = {}
         self._handlers = _Worker(self, "handlers")
-        self.stages = assemble(graph, self)
+        self.stages = self._assemble()
+
+    def _assemble(self) -> dict[str, Stage]:
+        return assemble(self.graph, self)
 
     # -- Host (called under the lock) --------------------------------------------------------------------------------
 
@@ -99,6 +106,9 @@ class ThreadEngine:
 
     def emit(self, event: Event) -> None:
         self._events.put(event)
+
+    def loan(self, stream: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        return np.empty(shape, dtype)
 
     def crash(self, error: Exception) -> None:
         self._error = self._error or error
@@ -148,7 +158,15 @@ class ThreadEngine:
         with contextlib.suppress(Aborted):
             if work.generator is not None:
                 work.generator.close()
+        if failure is None and value is not None and value is not END and work.ctx.alive:
+            try:
+                self._prepare(work, value)
+            except SkylaneError as error:  # it cannot travel, or there is no room for it
+                failure = error
         self._locked(self._report, work, value, failure)
+
+    def _prepare(self, work: Work, value: Any) -> None:
+        """``value`` is about to be offered as the answer; for engines that must copy it."""
 
     def _report(self, work: Work, value: Any, failure: Exception | None) -> None:
         stage = work.stage
@@ -223,10 +241,14 @@ class ThreadEngine:
                 while self._inbox:
                     stage, index, message = self._inbox.popleft()
                     stage.receive(index, message)
+                self._settled()
                 if self._idle() or (self._stop is not None and self._stop()):
                     self._finish()
             except Exception as error:  # our own bug: end the run and say so, do not hang
                 self.crash(error)
+
+    def _settled(self) -> None:
+        """Everything that follows from an action has been done; for engines that tell somebody."""
 
     def _idle(self) -> bool:
         return all(
@@ -257,7 +279,10 @@ class ThreadEngine:
         for name, stage in self.stages.items():
             operator = stage.operator
             if isinstance(operator, Source):
-                self.call_at(operator.offset, AT_TICK, stage, self._tick, (stage, operator.offset, operator.period))
+                # One that joins a run under way does not make up for the ticks that have passed.
+                passed = max(0, (self.now() - operator.offset) // operator.period)
+                first = operator.offset + passed * operator.period
+                self.call_at(first, AT_TICK, stage, self._tick, (stage, first, operator.period))
             elif periodic:
                 period = self.graph.periods.get(name, self.graph.default_period)
                 phase = int(uniform(self.latency.seed, "phase", name) * period)
@@ -279,7 +304,7 @@ class ThreadEngine:
         timers = threading.Thread(target=self._timers, args=(min(until, FOREVER),), name="skylane.timers", daemon=True)
         try:
             with self._lock:
-                self._origin = time.monotonic_ns()
+                self._origin = self._origin or time.monotonic_ns()
                 self._schedule_ticks()
             timers.start()
             # Short joins: a signal such as Ctrl-C is handled between them.

@@ -14,6 +14,9 @@ from collections.abc import Callable, Sequence
 from types import GeneratorType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.definition import Aborted, CandidateFailed, Source, Wait
 from pipeline.engines.assembly import assemble
 from pipeline.engines.stage import Stage
@@ -44,6 +47,7 @@ class VirtualEngine:
     ) -> None:
         self.graph, self.latency, self.observers = graph, latency, observers
         self.observed = bool(observers)
+        self.checks_finite = self.names_faults = graph.check_finite is True
         self._stop = stop
         self._now = 0
         self._heap: list[tuple[int, int, int, int, Callable[[Any], None], Any]] = []
@@ -63,6 +67,9 @@ class VirtualEngine:
 
     def deliver(self, stage: Stage, index: int, message: Envelope | int) -> None:
         self._inbox.append((stage, index, message))
+
+    def loan(self, stream: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        return np.empty(shape, dtype)
 
     def emit(self, event: Event) -> None:
         for observer in self.observers:

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.deadlines import DeadlineSpec
 from pipeline.definition import Aborted, DeadlineMissed, Operator
 from pipeline.events import Event
 from pipeline.latency import LatencyModel, uniform
 from pipeline.messages import Envelope
+from pipeline.ports import Output
 from pipeline.race import Commit, Race
 from pipeline.state import VersionedState
 from pipeline.timestamps import BOTTOM, FOREVER, Duration, Timestamp
@@ -31,6 +33,10 @@ class Host(Protocol):
     latency: LatencyModel
     observed: bool
     """False: nobody listens, events need not be made."""
+    checks_finite: bool
+    """NaN and infinity do not leave an operator."""
+    names_faults: bool
+    """Failures are told as ``Fault`` events too."""
 
     def now(self) -> int:
         """The run's clock."""
@@ -49,6 +55,9 @@ class Host(Protocol):
 
     def deliver(self, stage: Stage, index: int, message: Envelope | int) -> None:
         """Hand a message, or a watermark (an int), to an input of a stage, after what is being done now."""
+
+    def loan(self, stream: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """A writable array for a value that will be sent on ``stream``."""
 
     def emit(self, event: Event) -> None:
         """Tell the observers."""
@@ -187,6 +196,9 @@ class OperatorContext:
         if not self.alive:
             raise Aborted(f"t={self.t} is over")
         self.label = name
+
+    def loan(self, port: Output[Any], shape: tuple[int, ...], dtype: Any = np.uint8) -> NDArray[Any]:
+        return self._stage.host.loan(f"{self._stage.name}.{port.name}", shape, dtype)
 
     def now(self) -> Timestamp:
         if not self._operator.device:

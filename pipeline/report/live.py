@@ -70,6 +70,8 @@ class LiveView:
     def on_event(self, event: Event) -> None:
         """Count one event."""
         self.now = max(self.now, event.at)
+        if not event.operator:  # a whole process's
+            return
         row = self._rows.get(event.operator)
         if row is None:
             row = _Row()

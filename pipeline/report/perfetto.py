@@ -108,6 +108,9 @@ def _mark(out: _Trace, event: ev.Event) -> None:
     elif isinstance(event, ev.Late):
         name = f"{event.candidate} late by {format_duration(event.late_by)}"
         out.event(event.at, _INSTANT, out.track("late", event.operator), name)
+    elif isinstance(event, (ev.Fault, ev.Recovered)):
+        what = f"{event.kind}: {event.reason}" if isinstance(event, ev.Fault) else "recovered"
+        out.event(event.at, _INSTANT, out.track("faults", event.operator or event.process), what)
     elif isinstance(event, ev.Dropped) and event.reason not in ("superseded", "closed"):
         out.event(event.at, _INSTANT, out.track("drops", event.operator), f"{event.stream}: {event.reason}")
 

@@ -52,6 +52,8 @@ def _timeline(run: RunData, events: list[ev.Event], kinds: dict[str, int]) -> di
             slices.append([lane, kinds[_kind(event)], *times, event.outcome])
         elif isinstance(event, ev.Missed):
             marks.append([lane, "miss", _ms(event.at), _ms(event.t)])
+        elif isinstance(event, ev.Fault) and event.operator:
+            marks.append([lane, event.kind, _ms(event.at), _ms(event.t)])
         elif isinstance(event, ev.Dropped) and event.reason not in QUIET:
             marks.append([lane, event.reason, _ms(event.at), _ms(event.t)])
         elif isinstance(event, ev.Armed):
@@ -79,7 +81,7 @@ def _lanes(run: RunData, events: Iterable[ev.Event]) -> dict[str, int]:
         named = list((yaml.safe_load(run.log.launch) or {})["operators"])
     except (yaml.YAMLError, KeyError, TypeError):  # a run that was not started from a launch file
         named = []
-    seen = list(dict.fromkeys(event.operator for event in events))
+    seen = list(dict.fromkeys(event.operator for event in events if event.operator))
     order = [name for name in named if name in seen] + [name for name in seen if name not in named]
     return {name: i for i, name in enumerate(order)}
 

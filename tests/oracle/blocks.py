@@ -5,8 +5,10 @@ Plans let time pass by ``Wait``, so that they mean the same on the virtual and o
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,9 +37,17 @@ from pipeline import (
     seconds,
 )
 from pipeline.events import Event, Sent
+from tests.oracle import elsewhere
 from tests.oracle.checks import Checker
 
-engines = pytest.mark.parametrize("engine", ["virtual", pytest.param("threads", marks=pytest.mark.real)])
+engines = pytest.mark.parametrize(
+    "engine",
+    [
+        "virtual",
+        pytest.param("threads", marks=pytest.mark.real),
+        pytest.param("processes", marks=pytest.mark.real),
+    ],
+)
 """Decorator: the test holds on every engine."""
 
 SLOWER = 3
@@ -195,12 +205,33 @@ def checked(
     exact = engine == "virtual"
     scale = 1 if exact else SLOWER
     _slow_down(graph, scale)
+    elsewhere.pause(graph)
     checker = Checker(exact_time=exact, handler_budget=settings.pop("handler_budget", ms(5)), scale=scale)
     latency = settings.pop("latency", None)
-    clock = VirtualClock(7, LatencyModel(7, latency or {})) if exact else WallClock(7)
-    result = run(graph, clock=clock, until=Duration(until * scale), observers=[checker], **settings)
+    with tempfile.TemporaryDirectory() as notes:
+        result = run(
+            graph,
+            clock=_clock(graph, engine, latency or {}, Path(notes)),
+            until=Duration(until * scale),
+            observers=[checker],
+            **settings,
+        )
+        elsewhere.read_back(graph, Path(notes))
     checker.finish()
     return result, checker
+
+
+def _clock(graph: Graph, engine: str, latency: Any, notes: Path) -> VirtualClock | WallClock:
+    if engine == "virtual":
+        return VirtualClock(7, LatencyModel(7, latency))
+    if engine == "threads":
+        return WallClock(7)
+    from pipeline.engines.processes.plan import Supervision, place
+
+    # Nothing is repaired here: what fails must be seen to fail.
+    everybody, patient = frozenset(graph.operators), Supervision(alive=seconds(5), grace=seconds(5))
+    recipe = elsewhere.recipe_of(notes)
+    return WallClock(7, placed=place(graph, recipe, fragile=everybody, supervision=patient))
 
 
 def _slow_down(graph: Graph, scale: int) -> None:

@@ -73,6 +73,9 @@ def every_event() -> list[ev.Event]:
         ev.Late(95 * MS, "a", 50 * MS, "local", 5 * MS),
         ev.Dropped(95 * MS, "b", 50 * MS, "b.value", "overload"),
         ev.Refused(96 * MS, "b", 50 * MS, "after its watermark"),
+        ev.Fault(96 * MS, "b", 50 * MS, "", "raised", "ZeroDivisionError: as told"),
+        ev.Fault(96 * MS, "", 0, "planning", "killed", "by SIGKILL"),
+        ev.Recovered(97 * MS, "", 0, "planning", 1 * MS, "started anew"),
         ev.Sealed(97 * MS, "b", 50 * MS, "missed", "silent"),
     ]
 

@@ -1,0 +1,69 @@
+"""What the processes of a run tell each other without a message: heartbeats, who answers, how far every stream is.
+
+An anonymous shared mapping of 64-bit integers, inherited by every process; it vanishes with the last of them. Each cell
+has one writer at a time and is written in one store, so that nobody ever waits for anybody.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+from pipeline.timestamps import BOTTOM, FOREVER
+
+HEARTBEAT, EPOCH, OVERDUE_AT, PROGRESS, QUEUED = range(5)
+CELLS = 8
+
+
+class StatusTable:
+    """See the module. ``processes`` rows, the standby's last, then one cell for each stream and each throttle."""
+
+    def __init__(self, fd: int, processes: int, streams: int, throttles: int) -> None:
+        self.fd = fd
+        self._streams = processes * CELLS
+        self._throttles = self._streams + streams
+        self._count = self._throttles + throttles
+        self._map = mmap.mmap(fd, max(1, self._count) * 8)
+        self._cells = memoryview(self._map).cast("q")
+
+    @classmethod
+    def create(cls, processes: int, streams: int, throttles: int) -> StatusTable:
+        """A new table. Its ``fd`` is to be inherited."""
+        fd = os.memfd_create("skylane.status", os.MFD_CLOEXEC)
+        os.ftruncate(fd, max(1, processes * CELLS + streams + throttles) * 8)
+        table = cls(fd, processes, streams, throttles)
+        for row in range(processes):
+            table.set(row, OVERDUE_AT, FOREVER)
+        for cell in range(table._streams, table._count):
+            table._cells[cell] = BOTTOM
+        return table
+
+    def get(self, process: int, cell: int) -> int:
+        """A process's HEARTBEAT, EPOCH, OVERDUE_AT …"""
+        return self._cells[process * CELLS + cell]
+
+    def set(self, process: int, cell: int, value: int) -> None:
+        """Write a process's cell."""
+        self._cells[process * CELLS + cell] = value
+
+    def answered(self, stream: int) -> int:
+        """The last timestamp that was said, or sealed, on a stream."""
+        return self._cells[self._streams + stream]
+
+    def set_answered(self, stream: int, t: int) -> None:
+        """t has been said on the stream."""
+        self._cells[self._streams + stream] = t
+
+    def taken(self, throttle: int) -> int:
+        """The last timestamp that a blocking reader has taken out of its queue."""
+        return self._cells[self._throttles + throttle]
+
+    def set_taken(self, throttle: int, t: int) -> None:
+        """A blocking reader has room for what follows t."""
+        self._cells[self._throttles + throttle] = t
+
+    def close(self) -> None:
+        """Let go of the mapping."""
+        self._cells.release()
+        self._map.close()
+        os.close(self.fd)

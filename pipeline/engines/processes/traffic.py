@@ -1,0 +1,195 @@
+"""A process's streams in shared memory: what leaves it and what comes into it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from pipeline.engines.border import NoExit, Starts
+from pipeline.engines.processes.plan import StreamPlan
+from pipeline.engines.processes.shared import StreamReader, StreamWriter
+from pipeline.engines.processes.table import EPOCH, StatusTable
+from pipeline.engines.processes.wakeup import Wakeup
+from pipeline.engines.processes.wire import Head
+from pipeline.errors import SkylaneError
+from pipeline.messages import Envelope
+from pipeline.timestamps import TOP, Timestamp
+
+PREPARED_MAX = 8
+"""Answers that were copied and not sent yet; one that loses its race is forgotten."""
+IDLE_S = 0.5
+
+
+class SharedExit(NoExit):
+    """A stream's way to the readers in other processes of this host."""
+
+    def __init__(
+        self,
+        writer: StreamWriter,
+        plan: StreamPlan,
+        table: StatusTable,
+        cell: int,
+        throttles: Sequence[tuple[int, int]],
+        process: int,
+        wakeups: Sequence[Wakeup],
+    ) -> None:
+        self._writer, self.plan, self._table, self._cell = writer, plan, table, cell
+        self._process, self._wakeups = process, wakeups
+        self._throttles = throttles
+        """(cell of the status table, depth) of every blocking reader."""
+        self._waiting: deque[int] = deque()
+        self._prepared: dict[int, tuple[Any, Any]] = {}
+        self._number = 0
+        self.epoch = -1
+        """What this process may answer under; none yet."""
+        self.failed: Callable[[str], None] = lambda why: None
+        """Told when a value could not be sent."""
+        self.fenced = 0
+        """Answers that were not sent since somebody else answers now."""
+
+    def prepare(self, value: Any) -> None:
+        while len(self._prepared) >= PREPARED_MAX:
+            self._prepared.pop(next(iter(self._prepared)), None)
+        self._prepared[id(value)] = value, self._writer.prepare(value)
+
+    def loan(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        return self._writer.loan(shape, dtype)
+
+    def send(self, message: Envelope | int, starts: Starts) -> None:
+        if self._table.get(self._process, EPOCH) != self.epoch:
+            self.fenced += 1
+            return
+        t = message if isinstance(message, int) else message.t
+        prepared = None if isinstance(message, int) else self._ready(message.value)
+        if isinstance(message, int) or prepared is None:
+            head = Head(t=t, empty=True, number=self._number, epoch=self.epoch)
+        else:
+            head = Head(
+                t=t,
+                origin=message.origin,
+                at=message.at,
+                quality=message.quality,
+                winner=message.winner,
+                number=self._number,
+                epoch=self.epoch,
+                starts=starts,
+            )
+        self._number += 1
+        self._writer.send(head, prepared)
+        # After the send: who takes over answers t once more rather than not at all.
+        self._table.set_answered(self._cell, t)
+        if self._throttles and t != TOP and prepared is not None:
+            self._waiting.append(t)
+        for wakeup in self._wakeups:
+            wakeup.ring()
+
+    def _ready(self, value: Any) -> Any | None:
+        """The value in shared memory; None if there is no room: then its timestamp is sealed without it."""
+        _, prepared = self._prepared.pop(id(value), (None, None))
+        if prepared is None:
+            try:
+                prepared = self._writer.prepare(value)
+            except SkylaneError as error:
+                self.failed(str(error))
+        return prepared
+
+    def full(self) -> bool:
+        if not self._throttles:
+            return False
+        taken = min(self._table.taken(cell) for cell, _ in self._throttles)
+        while self._waiting and self._waiting[0] <= taken:
+            self._waiting.popleft()
+        return any(sum(t > self._table.taken(cell) for t in self._waiting) >= depth for cell, depth in self._throttles)
+
+    def close(self) -> None:
+        self._prepared.clear()
+        self._writer.close()
+
+
+class Sink(Protocol):
+    """Who takes what comes in: a PartEngine, or somebody who only looks."""
+
+    def arrive(self, stream: str, message: Envelope | int, starts: Starts) -> None:
+        """A message or a watermark."""
+
+    def lost(self, stream: str, t: int, count: int) -> None:
+        """``count`` messages before t are gone."""
+
+    def room(self) -> None:
+        """A blocking reader elsewhere may have room again."""
+
+
+class Arrivals:
+    """Takes in what comes for a process, on a thread of its own.
+
+    Before it is started the shared queues keep the newest messages, at no cost to anybody: that is how a standby waits.
+    """
+
+    def __init__(
+        self, readers: Sequence[tuple[str, StreamReader]], wakeup: Wakeup, failed: Callable[[Exception], None]
+    ) -> None:
+        self._readers, self._wakeup, self._failed = readers, wakeup, failed
+        self._numbers: dict[str, tuple[int, int]] = {}
+        self._over = False
+        self._thread: threading.Thread | None = None
+
+    def start(self, sink: Sink) -> None:
+        """From now on everything goes to ``sink``, first what has waited."""
+        self._over = False
+        self._wakeup.ring()
+        self._thread = threading.Thread(target=self._loop, args=(sink,), name="skylane.arrivals", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take in nothing more."""
+        self._over = True
+        if self._thread is not None:
+            self._wakeup.ring()
+            self._thread.join()
+            self._thread = None
+
+    def close(self) -> None:
+        """Stop, and give back what nobody took."""
+        self.stop()
+        for _, reader in self._readers:
+            reader.close()
+
+    def _loop(self, sink: Sink) -> None:
+        while True:
+            self._wakeup.wait(IDLE_S)
+            if self._over:
+                return
+            try:
+                self.drain(sink)
+            except Exception as error:  # whatever it is: a process that takes nothing in must say so
+                self._failed(error)
+                return
+
+    def drain(self, sink: Sink) -> None:
+        """Hand over everything there is."""
+        for stream, reader in self._readers:
+            taken = reader.take()
+            while taken is not None:
+                self._hand_over(sink, stream, *taken)
+                taken = reader.take()
+        sink.room()
+
+    def _hand_over(self, sink: Sink, stream: str, head: Head, value: Any) -> None:
+        epoch, number = self._numbers.get(stream, (-1, -1))
+        if head.epoch < epoch:
+            return
+        missing = head.number - number - 1 if head.epoch == epoch else 0
+        self._numbers[stream] = head.epoch, head.number
+        if missing > 0:
+            sink.lost(stream, head.t, missing)
+        if head.empty:
+            sink.arrive(stream, head.t, ())
+            return
+        envelope = Envelope(
+            Timestamp(head.t), value, Timestamp(head.origin), head.quality, head.winner, Timestamp(head.at)
+        )
+        sink.arrive(stream, envelope, head.starts)

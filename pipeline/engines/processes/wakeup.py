@@ -1,0 +1,50 @@
+"""Wakes a thread of another process: one eventfd per sleeper, inherited by all who may ring it."""
+
+from __future__ import annotations
+
+import os
+import select
+
+
+class Wakeup:
+    """Rings that nobody has waited for yet count as one. Anybody may ring; one thread waits.
+
+    The descriptor lives as long as one process has it open, so it outlasts a process that is restarted.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+
+    @classmethod
+    def create(cls) -> Wakeup:
+        """A new one; pass its ``fileno()`` on to the processes that ring it or wait for it."""
+        return cls(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+
+    def ring(self) -> None:
+        """Wake whoever waits, or will wait next. Never blocks, not even for a sleeper that is gone."""
+        try:
+            os.eventfd_write(self._fd, 1)
+        except BlockingIOError:
+            pass  # it has been rung 2**64 times already
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """True once it has been rung since the last wait; False when nobody did for ``timeout_s`` (None: no limit)."""
+        if not self._poll.poll(None if timeout_s is None else timeout_s * 1000):
+            return False
+        try:
+            os.eventfd_read(self._fd)
+        except BlockingIOError:
+            return False
+        return True
+
+    def fileno(self) -> int:
+        """For selectors and for children."""
+        return self._fd
+
+    def close(self) -> None:
+        """Close this process's descriptor."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
