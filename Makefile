@@ -44,8 +44,9 @@ layers: $(READY)
 check: lint types layers ## before every commit (2 min): lint, types, layers, fast tests
 	@$(BIN)/pytest -q -n $(JOBS) -m "not slow and not real"
 
-test: lint types layers ## what CI runs (10 min): the above and every test
-	@$(BIN)/pytest -q -n $(JOBS)
+test: lint types layers ## what CI runs (15 min): the above and every test
+	@$(BIN)/pytest -q -n $(JOBS) -m "not alone"
+	@$(BIN)/pytest -q -m alone
 
 nightly: lint types layers ## the same with many more examples per property (hours)
 	@SKYLANE_EXAMPLES=100000 $(BIN)/pytest -q -n $(JOBS) --hypothesis-profile=nightly --timeout=7200

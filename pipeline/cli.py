@@ -183,11 +183,15 @@ def calibrate(
 
 @app.command()
 @reported
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    as_json: AsJson = False,
+    leftovers: Annotated[bool, typer.Option("--leftovers", help="List what runs that are over have left.")] = False,
+    clean: Annotated[bool, typer.Option("--clean", help="With --leftovers: remove it.")] = False,
+) -> None:
     """Check this installation and this machine."""
-    from pipeline.doctor import examine
+    from pipeline.doctor import examine, left_over
 
-    raise SystemExit(examine(as_json=as_json))
+    raise SystemExit(left_over(clean=clean, as_json=as_json) if leftovers or clean else examine(as_json=as_json))
 
 
 def _add_installed_commands() -> None:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +21,9 @@ PACKAGES = ("pipeline", "operators", "cloud", "scenarios")
 EXTRAS = {
     "world": ("numba", "scipy", "cv2", "av"),
     "models": ("torch", "safetensors"),
+    "live": ("iceoryx2",),
+    "hosts": ("zenoh",),
+    "health": ("prometheus_client",),
     "cloud": ("grpc",),
     "carla": ("carla",),
     "erdos": ("erdos",),
@@ -51,6 +55,24 @@ def examine(*, as_json: bool = False) -> int:
             advice = f"  → {finding.advice}" if finding.advice else ""
             print(f"{finding.state:<5} {finding.check:<18} {finding.found}{advice}")
     return int(any(finding.state == "fail" for finding in findings))
+
+
+def left_over(*, clean: bool = False, as_json: bool = False) -> int:
+    """List, or remove, what runs that are over have left: shared memory and processes. 1 if something stays behind."""
+    from pipeline.engines.processes.leftovers import leftovers, remove_leftovers
+    from pipeline.engines.processes.orphans import orphans
+
+    found = [*orphans(kill=clean), *(remove_leftovers() if clean else leftovers())]
+    if as_json:
+        print(json.dumps({"leftovers": found, "removed": clean}, indent=2))
+    else:
+        for line in found:
+            print(f"{'removed: ' if clean else ''}{line}")
+        if not found:
+            print("none")
+        elif not clean:
+            print("remove it with: skylane doctor --leftovers --clean")
+    return int(bool(found) and not clean)
 
 
 def _python() -> Iterator[Finding]:
@@ -133,6 +155,18 @@ def _clock() -> Iterator[Finding]:
         yield Finding("clock", "warn", f"monotonic, {resolution_ns} ns", "too coarse for measured latencies")
 
 
+def _real_time() -> Iterator[Finding]:
+    from pipeline.engines import realtime
+
+    with ThreadPoolExecutor(1) as pool:  # the thread that asks is gone afterwards
+        granted = pool.submit(realtime.fifo, 1).result()
+    if granted.why:
+        advice = "deadlines hold less tightly beside other work: run as root or raise the rtprio limit"
+        yield Finding("real time", "warn", f"no SCHED_FIFO: {granted.why}", advice)
+    else:
+        yield Finding("real time", "ok", "SCHED_FIFO is allowed")
+
+
 def _processors() -> Iterator[Finding]:
     cpus, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     if cpus < 2:
@@ -152,5 +186,6 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _writing,
     _compiled_code,
     _clock,
+    _real_time,
     _processors,
 )

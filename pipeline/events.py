@@ -149,6 +149,7 @@ FAULTS = {
     "shm_full": "there is no shared memory left for what it sends",
     "clock_step": "the machine's clock jumped",
     "stale_segment": "shared memory was left behind by a run that is gone",
+    "host_gone": "nothing is heard of its host",
     "note": "this machine does not allow what it was asked for; it goes on without",
 }
 """The kinds of faults, and what they mean."""

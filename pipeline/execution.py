@@ -49,6 +49,8 @@ class RunResult:
     events: list[Event] = field(default_factory=list)
     misses: list[Missed] = field(default_factory=list)
     """Every missed deadline, in order."""
+    origin: int = 0
+    """CLOCK_MONOTONIC nanoseconds when the run's clock was 0, for a run over processes."""
     outcome: dict[str, Any] = field(default_factory=dict)
     """What the world had to say, where it was in another process."""
 
@@ -108,7 +110,7 @@ def run(
 
         processes = ProcessEngine(graph, clock.placed, followers, seed=clock.seed, stop=stop)
         result.ended_at = Timestamp(processes.run(until))
-        result.outcome = processes.outcome
+        result.outcome, result.origin = processes.outcome, processes.origin
         return result
     operators = [*graph.operators.values(), *(s.operator for specs in graph.candidates.values() for s in specs)]
     for operator in operators:

@@ -24,7 +24,7 @@ HUNG_TIMES = 5
 FIRST_HUNG_AFTER = seconds(5)
 """The same for an operator's first callback, which may load and compile."""
 QUIET = seconds(1)
-"""A reader that has lost nothing for this long keeps up again."""
+"""Who has lost nothing, or answered without a further fault, for this long is well again."""
 REASONS_MAX = 32
 """Kinds of drops that are counted apart for one operator."""
 OTHER = "other"
@@ -32,7 +32,7 @@ OTHER = "other"
 STARTING, HEALTHY, SUSPECT, DOWN = "starting", "healthy", "suspect", "down"
 STANDBY, RESTARTING, GIVEN_UP = "standby", "restarting", "given_up"
 ALIVE = (STARTING, "ready", HEALTHY, SUSPECT)
-FATAL = {"killed": DOWN, "crashed": DOWN, "hung": DOWN, "stopped": DOWN, "memory": DOWN, "crash_loop": GIVEN_UP}
+FATAL = dict.fromkeys(("killed", "crashed", "hung", "stopped", "memory", "host_gone"), DOWN) | {"crash_loop": GIVEN_UP}
 """Faults of a process and the state they leave it in until its supervisor says otherwise."""
 WHOLE_RUN = "main"
 """The process of a run that is only one."""
@@ -135,6 +135,7 @@ class _Row:
 
     __slots__ = (
         "answered",
+        "answered_at",
         "answers",
         "at",
         "behind_since",
@@ -159,6 +160,8 @@ class _Row:
         self.answers = self.misses = self.handled = self.faults = 0
         self.drops: dict[str, int] = {}
         self.answered = -1
+        self.answered_at = 0
+        """When it last answered by itself."""
         self.seen = self.missing = self.failing = False
         """``missing``: its last timestamp was missed; ``failing``: its last fault is not over."""
         self.fault: ev.Fault | None = None
@@ -175,7 +178,7 @@ class _Row:
             self.answers += 1
             self.at.add(event.at)
         if event.quality in (Quality.FINAL, Quality.PARTIAL):
-            self.missing = False
+            self.missing, self.answered_at = False, event.at
 
     def drop(self, reason: str) -> None:
         if reason not in self.drops and len(self.drops) >= REASONS_MAX:
@@ -230,6 +233,10 @@ class HealthMonitor:
                 after = row.lost_at - row.behind_since
                 self._named.append(ev.Recovered(now, name, 0, row.process, after, "it keeps up again"))
                 row.behind_since = None
+            if row.failing and row.fault is not None and row.answered_at - row.fault.at > QUIET:
+                after = row.answered_at - row.fault.at
+                self._named.append(ev.Recovered(now, name, 0, row.fault.process, after, "answers again"))
+                row.failing = False
         found, self._named = self._named, []
         return found
 

@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -177,4 +177,5 @@ def logging_to(target: str | None) -> Iterator[RunLogger]:
         yield made
         made.close()
     finally:
-        handler.close()
+        with suppress(OSError):  # every record was flushed: what could not be written has been told
+            handler.close()

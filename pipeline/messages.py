@@ -6,6 +6,7 @@ Decides how a payload becomes bytes (for hashing and recording). Does not decide
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, NamedTuple
 
 import msgspec
@@ -82,27 +83,40 @@ def _encode_array(value: Any) -> Any:
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_array)
 
 
-def first_non_finite(value: Any, path: str = "", *, elements_max: int | None = None) -> str | None:
+def first_non_finite(value: Any, *, elements_max: int | None = None) -> str | None:
     """Path of the first NaN or infinite float in a payload, or None if all are finite.
 
-    ``elements_max``: longer sequences and larger arrays are not looked through.
+    ``elements_max``: arrays with more elements are left out, and after this many values the search ends.
     """
-    if isinstance(value, (float, np.floating)):
-        return None if math.isfinite(value) else path or "value"
+    most = sys.maxsize if elements_max is None else elements_max
+    found = _first_non_finite(value, most, [most])
+    return None if found is None else found.lstrip(".") or "value"
+
+
+def _first_non_finite(value: Any, most: int, left: list[int]) -> str | None:
+    left[0] -= 1
+    kind = type(value)
+    if kind in _NO_FLOATS or left[0] < 0:
+        return None
+    if kind is float or isinstance(value, (float, np.floating)):
+        return None if math.isfinite(value) else ""
     if isinstance(value, np.ndarray):
-        if value.dtype.kind not in "fc" or (elements_max is not None and value.size > elements_max):
+        if value.dtype.kind not in "fc" or value.size > most:
             return None
-        return None if bool(np.isfinite(value).all()) else path or "value"
+        return None if bool(np.isfinite(value).all()) else ""
     if isinstance(value, msgspec.Struct):
-        fields = ((f"{path}.{name}" if path else name, getattr(value, name)) for name in value.__struct_fields__)
-    elif isinstance(value, (tuple, list)) and (elements_max is None or len(value) <= elements_max):
-        fields = ((f"{path}[{i}]", item) for i, item in enumerate(value))
-    elif isinstance(value, dict) and (elements_max is None or len(value) <= elements_max):
-        fields = ((f"{path}[{key!r}]", item) for key, item in value.items())
+        items = ((f".{name}", getattr(value, name)) for name in value.__struct_fields__)
+    elif isinstance(value, (tuple, list)):
+        items = ((f"[{i}]", item) for i, item in enumerate(value))
+    elif isinstance(value, dict):
+        items = ((f"[{key!r}]", item) for key, item in value.items())
     else:
         return None
-    for name, item in fields:
-        found = first_non_finite(item, name, elements_max=elements_max)
+    for name, item in items:
+        found = _first_non_finite(item, most, left)
         if found is not None:
-            return found
+            return name + found
     return None
+
+
+_NO_FLOATS = frozenset({int, str, bool, bytes, type(None)})

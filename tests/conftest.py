@@ -41,11 +41,8 @@ def _rebuildable(request: pytest.FixtureRequest) -> None:
     from tests.oracle import elsewhere
 
     node = request.node
-    spec = getattr(node, "callspec", None)
-    elsewhere.current.clear()
-    elsewhere.current.update(
-        module=node.module.__name__, test=node.originalname, indices=dict(spec.indices) if spec is not None else {}
-    )
+    if isinstance(node, pytest.Function) and "engine" in node.fixturenames:
+        elsewhere.note(node.module.__name__, node.originalname, node.function, node.callspec.params)
 
 
 @pytest.fixture

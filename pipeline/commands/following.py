@@ -78,8 +78,10 @@ class Following:
                 from pipeline.report.live import following
 
                 observers.append(held.enter_context(following(self._logger.run, duration, Console(stderr=True))))
-            yield Several(observers)
-            self._logger.close()
+            try:
+                yield Several(observers)
+            finally:
+                self._logger.close()
 
 
 @contextmanager

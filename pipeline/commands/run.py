@@ -53,16 +53,7 @@ def run_launch_file(
         remove_variants(folder)
         finished = _run(plan, jobs, launch, wishes, follow)
     results = [one.result for one in finished if one.result is not None]
-    summary = {
-        "name": launch.settings.name,
-        "title": launch.settings.title,
-        "folder": str(folder),
-        "variants": results,
-        "failed": [
-            {"name": one.job.variant or launch.settings.name, "error": one.error} for one in finished if one.error
-        ],
-        "load_average": round(os.getloadavg()[0], 2),
-    }
+    summary = _summary(launch, folder, finished, results)
     if chosen != [""]:
         write_result(folder, summary)
     written = _artifacts(folder) if artifacts and results else []
@@ -77,6 +68,20 @@ def run_launch_file(
     if len(finished) < len(plan) or any(result["interrupted"] for result in results):
         return INTERRUPTED
     return FAILED if summary["failed"] else 0
+
+
+def _summary(
+    launch: LaunchFile, folder: Path, finished: Sequence[Finished], results: list[dict[str, Any]]
+) -> dict[str, Any]:
+    failed = [{"name": one.job.variant or launch.settings.name, "error": one.error} for one in finished if one.error]
+    return {
+        "name": launch.settings.name,
+        "title": launch.settings.title,
+        "folder": str(folder),
+        "variants": results,
+        "failed": failed,
+        "load_average": round(os.getloadavg()[0], 2),
+    }
 
 
 def _chosen(launch: LaunchFile, variants: Sequence[str]) -> list[str]:

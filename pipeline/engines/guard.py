@@ -25,9 +25,13 @@ ELEMENTS_MAX = 4096
 class WrongAnswer(TypeError):
     """An answer that its stream does not carry."""
 
+    fault = "wrong_type"
+
 
 class NotFinite(CandidateFailed):
     """An answer with NaN or infinity in it. Its timestamp goes without; the run goes on."""
+
+    fault = "not_finite"
 
 
 class Guard:
@@ -62,7 +66,7 @@ class Guard:
             host.emit(ev.Refused(host.now(), stage.name, t, why))
         if not host.names_faults or (isinstance(error, CandidateFailed) and not isinstance(error, NotFinite)):
             return
-        kind = {WrongAnswer: "wrong_type", NotFinite: "not_finite"}.get(type(error), "raised")
+        kind: str = getattr(error, "fault", "raised")
         now = host.now()
         if candidate == LOCAL and self.failing_since is None:
             self.failing_since = now

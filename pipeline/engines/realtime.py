@@ -5,12 +5,16 @@ Each request says what was asked, what is in force and why: a machine that refus
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
+import platform
 import signal
+import struct
 import sys
-from collections.abc import Callable, Iterable, MutableMapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Protocol
 
 import msgspec
@@ -18,10 +22,11 @@ import msgspec
 PR_SET_PDEATHSIG, PR_SET_TIMERSLACK, PR_GET_TIMERSLACK = 1, 29, 30
 MCL_CURRENT, MCL_FUTURE = 1, 2
 
-TIMERS_ABOVE, HANDLERS_ABOVE = 2, 1
-"""How far the threads that keep deadlines stand above the callbacks, in SCHED_FIFO priority."""
-URGENT = 50
-"""SCHED_FIFO priority of the timer thread where callbacks have none."""
+FIFO_TIMERS, FIFO_HANDLERS = 52, 51
+"""SCHED_FIFO priorities where the callbacks have none; else 2 and 1 above theirs."""
+FAVOURED_NICE, FAVOURED_SLICE_NS = -20, 100_000
+SWITCH_INTERVAL_S = 0.0001
+"""A thread that computes in Python keeps the interpreter's lock this long when another one wants it."""
 TIMER_SLACK_NS = 1_000
 GARBAGE_THRESHOLDS = (50_000, 50, 1_000)
 """Allocations that survive before the collector looks at each generation; CPython's own: 700, 10, 10."""
@@ -33,6 +38,8 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
+"""Its number among the system calls."""
 _OPENBLAS = ("scipy_openblas_set_num_threads64_", "scipy_openblas_set_num_threads", "openblas_set_num_threads")
 
 
@@ -155,11 +162,53 @@ def timer_slack(slack_ns: int = TIMER_SLACK_NS) -> Granted:
     return Granted("timer slack", f"{slack_ns} ns", f"{in_force} ns", "" if 0 <= in_force <= slack_ns else "refused")
 
 
-def urgent(above: int, callbacks: int | None = None) -> tuple[Granted, ...]:
-    """Make the calling thread one that keeps deadlines: SCHED_FIFO ``above`` the callbacks' priority, exact sleeps."""
-    if callbacks is None:
-        callbacks = os.sched_getparam(0).sched_priority or URGENT - TIMERS_ABOVE
-    return timer_slack(), fifo(min(callbacks + above, 99))
+def favour(slice_ns: int = FAVOURED_SLICE_NS) -> Granted:
+    """Ask for the ordinary scheduler's best for the calling thread: nice -20, short slices that are soon its turn.
+
+    Without the privilege for the first the second is asked for alone (Linux 6.12; ignored before).
+    """
+    asked = f"nice {FAVOURED_NICE}, slices of {slice_ns / 1e6:g} ms"
+    why = _set_scheduler(os.SCHED_OTHER, FAVOURED_NICE, slice_ns)
+    if why:
+        _set_scheduler(os.SCHED_OTHER, max(0, os.getpriority(os.PRIO_PROCESS, 0)), slice_ns)
+        why += "; needs root, CAP_SYS_NICE or a nice limit"
+    return Granted("scheduler", asked, scheduler(), why)
+
+
+class Urgency(msgspec.Struct, frozen=True):
+    """How an engine's threads stand to the machine's other threads.
+
+    The interpreter's lock knows no priorities: whoever holds it and must wait for a processor keeps the timers waiting.
+    So those that work on messages come before other processes as well, and those that keep deadlines before them.
+    """
+
+    callbacks: int = 0
+    """SCHED_FIFO priority of callbacks, 3 to 97; 0: the ordinary scheduler, favoured."""
+    asks: bool = True
+    """False: ask for nothing, run as any other program."""
+
+    def settle(self, role: str) -> tuple[Granted, ...]:
+        """Called by a new thread. ``role``: timers | handlers | callbacks | observers."""
+        if not self.asks:
+            return ()
+        if role in ("callbacks", "observers"):
+            if not self.callbacks:
+                return (favour(),)
+            granted = fifo(self.callbacks - (role == "observers"))
+        else:
+            timer_slack()
+            above = role == "timers"
+            granted = fifo(self.callbacks + 1 + above if self.callbacks else (FIFO_TIMERS if above else FIFO_HANDLERS))
+        return (granted, favour()) if granted.why else (granted,)
+
+
+ORDINARY = Urgency(asks=False)
+
+
+def urgency_here() -> Urgency:
+    """Callbacks like the calling thread, if it has a SCHED_FIFO priority."""
+    priority = os.sched_getparam(0).sched_priority if os.sched_getscheduler(0) == os.SCHED_FIFO else 0
+    return Urgency(min(max(priority, 3), 97) if priority else 0)
 
 
 # -- the process -------------------------------------------------------------------------------------------------------
@@ -191,6 +240,39 @@ def freeze_garbage() -> None:
     gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
+@contextlib.contextmanager
+def prompt_python() -> Iterator[None]:
+    """Inside, the interpreter changes threads at short intervals and collects garbage seldom. May be nested."""
+    with _prompt.lock:
+        _prompt.inside += 1
+        if _prompt.inside == 1:
+            _prompt.before = sys.getswitchinterval(), gc.get_threshold(), gc.get_freeze_count()
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
+            freeze_garbage()
+    try:
+        yield
+    finally:
+        with _prompt.lock:
+            _prompt.inside -= 1
+            if not _prompt.inside:
+                interval, thresholds, frozen = _prompt.before
+                sys.setswitchinterval(interval)
+                gc.set_threshold(*thresholds)
+                if not frozen:
+                    gc.unfreeze()
+
+
+class _Prompt:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.before: tuple[float, tuple[int, int, int], int] = (0.005, (700, 10, 10), 0)
+
+
+_prompt = _Prompt()
+"""The interpreter's settings belong to the process: several engines may run in one."""
+
+
 def lock_memory() -> Granted:
     """Ask that no page of this process is ever swapped out, now or later."""
     library = ctypes.CDLL(None, use_errno=True)
@@ -213,6 +295,16 @@ def _tried(request: Callable[[], Any]) -> str:
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error)
     return ""
+
+
+def _set_scheduler(policy: int, level: int, slice_ns: int) -> str:
+    """sched_setattr, which os does not have; os's own calls where the machine is an unknown one."""
+    number = _SCHED_SETATTR.get(platform.machine())
+    if number is None:
+        return _tried(lambda: os.sched_setscheduler(0, policy, os.sched_param(0))) or nice(level).why
+    attributes = ctypes.create_string_buffer(struct.pack("=IIQiIQQQ", 48, policy, 0, level, 0, slice_ns, 0, 0))
+    library = ctypes.CDLL(None, use_errno=True)
+    return os.strerror(ctypes.get_errno()) if library.syscall(number, 0, attributes, 0) else ""
 
 
 def _prctl(option: int, value: int = 0) -> int:

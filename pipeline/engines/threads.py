@@ -7,10 +7,8 @@ All stage logic runs under one lock and is short; callbacks and handlers run out
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import heapq
 import queue
-import sys
 import threading
 import time
 from collections import deque
@@ -22,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.definition import END, Aborted, CandidateFailed, Source, Wait
+from pipeline.engines import realtime
 from pipeline.engines.assembly import assemble
 from pipeline.engines.stage import Stage
 from pipeline.engines.work import AT_DEADLINE, AT_TICK, OperatorContext, Run, Work
+from pipeline.engines.worker import Worker
 from pipeline.errors import SkylaneError, described
 from pipeline.events import Event, Observer
 from pipeline.graph import ExecutionModel, Graph
@@ -32,10 +32,7 @@ from pipeline.latency import LatencyModel, uniform
 from pipeline.messages import Envelope
 from pipeline.timestamps import FOREVER, Duration
 
-SWITCH_INTERVAL_S = 0.0005
-"""A thread that computes in Python keeps the lock of the interpreter this long: it bounds how late a timer can be."""
 REPEAT_ABORT_NS = 10_000_000
-SHUTDOWN_S = 2.0
 
 
 class MeasuredLatency(LatencyModel):
@@ -58,6 +55,9 @@ class MeasuredLatency(LatencyModel):
 
 class ThreadEngine:
     """Runs a graph on the wall clock. The Host of its stages."""
+
+    urgency: realtime.Urgency | None = None
+    """How its threads stand to the machine's other threads; None: by the scheduler of the thread that makes it."""
 
     def __init__(
         self,
@@ -83,8 +83,11 @@ class ThreadEngine:
         self._error: Exception | None = None
         self._origin = 0
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._workers: dict[tuple[int, str], _Worker] = {}
-        self._handlers = _Worker(self, "handlers")
+        self._workers: dict[tuple[int, str], Worker] = {}
+        self.urgency = self.urgency or realtime.urgency_here()
+        self.granted: dict[str, tuple[realtime.Granted, ...]] = {}
+        """What each kind of thread has asked of the machine, and what it got."""
+        self._handlers = Worker("handlers", lambda: self._settle("handlers"))
         self.stages = self._assemble()
 
     def _assemble(self) -> dict[str, Stage]:
@@ -121,12 +124,13 @@ class ThreadEngine:
             key = (work.stage.number, f"{work.candidate}@{work.run.t}")
         worker = self._workers.get(key)
         if worker is None:
-            worker = self._workers[key] = _Worker(self, f"{work.stage.name}.{work.candidate}")
+            name = f"{work.stage.name}.{work.candidate}"
+            worker = self._workers[key] = Worker(name, lambda: self._settle("callbacks"))
         work.data = worker
         worker.submit(lambda: self._execute(work, worker))
 
     def stop(self, work: Work, why: str) -> None:
-        worker: _Worker = work.data
+        worker: Worker = work.data
         worker.abort(work)
         self.call_at(self.now() + REPEAT_ABORT_NS, AT_DEADLINE, work.stage, self._abort_again, (work, why))
 
@@ -142,7 +146,7 @@ class ThreadEngine:
 
     # -- executing callbacks (outside the lock) ----------------------------------------------------------------------
 
-    def _execute(self, work: Work, worker: _Worker) -> None:
+    def _execute(self, work: Work, worker: Worker) -> None:
         if not worker.enter(work):
             self._locked(work.stage.on_stopped, work, "stopped before it began")
             return
@@ -161,7 +165,7 @@ class ThreadEngine:
         if failure is None and value is not None and value is not END and work.ctx.alive:
             try:
                 self._prepare(work, value)
-            except SkylaneError as error:  # it cannot travel, or there is no room for it
+            except Exception as error:  # it cannot travel, or there is no room for it
                 failure = error
         self._locked(self._report, work, value, failure)
 
@@ -178,7 +182,7 @@ class ThreadEngine:
             reason = failure.reason if isinstance(failure, CandidateFailed) else described(failure)
             stage.on_failed(work, reason, failure)
 
-    def _call(self, work: Work, worker: _Worker) -> Any:
+    def _call(self, work: Work, worker: Worker) -> Any:
         began = time.monotonic_ns()
         result = work.operator.on_watermark(work.ctx)
         if type(result) is not GeneratorType:
@@ -260,7 +264,12 @@ class ThreadEngine:
         self._finished = True
         self._wake.notify_all()
 
+    def _settle(self, role: str) -> None:
+        assert self.urgency is not None
+        self.granted[role] = self.urgency.settle(role)
+
     def _timers(self, until: int) -> None:
+        self._settle("timers")
         with self._lock:
             while not self._finished:
                 now = self.now()
@@ -297,8 +306,10 @@ class ThreadEngine:
 
     def run(self, until: int) -> int:
         """Run until the sources end, ``until`` has passed or an operator fails; return the time of the end."""
-        switch_interval = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        with realtime.prompt_python():
+            return self._run(until)
+
+    def _run(self, until: int) -> int:
         writer = threading.Thread(target=self._observe, name="skylane.observers", daemon=True)
         writer.start()
         timers = threading.Thread(target=self._timers, args=(min(until, FOREVER),), name="skylane.timers", daemon=True)
@@ -314,7 +325,6 @@ class ThreadEngine:
             ended = self._shutdown()
             self._events.put(None)
             writer.join()
-            sys.setswitchinterval(switch_interval)
         if self._error is not None:
             raise self._error
         return ended
@@ -332,6 +342,7 @@ class ThreadEngine:
         return ended
 
     def _observe(self) -> None:
+        self._settle("observers")
         while True:
             event = self._events.get()
             if event is None:
@@ -343,75 +354,3 @@ class ThreadEngine:
                 with self._lock:
                     self.crash(error)
                 return
-
-
-class _Worker:
-    """A thread that runs one callback after another and can be interrupted in the middle of one."""
-
-    def __init__(self, engine: ThreadEngine, name: str) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._guard = threading.Lock()
-        self._current: Work | None = None
-        self._injected = False
-        self._interrupted = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name=f"skylane.{name}", daemon=True)
-        self._thread.start()
-
-    def submit(self, job: Callable[[], None]) -> None:
-        self._jobs.put(job)
-
-    def close(self) -> None:
-        """Abort the current callback and stop; one that is stuck in C stays behind with its daemon thread."""
-        with self._guard:
-            if self._current is not None:
-                self._inject()
-        self._jobs.put(None)
-        self._thread.join(SHUTDOWN_S)
-
-    def enter(self, work: Work) -> bool:
-        """The callback is about to begin; False if it was stopped before."""
-        with self._guard:
-            if not work.ctx.alive:
-                return False
-            self._current = work
-            self._interrupted.clear()
-            return True
-
-    def leave(self) -> None:
-        """The callback has ended; take back an exception that was on its way."""
-        while True:
-            try:
-                with self._guard:
-                    self._current = None
-                    if self._injected:
-                        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
-                        self._injected = False
-                return
-            except Aborted:
-                continue
-
-    def abort(self, work: Work) -> None:
-        """Raise Aborted inside the callback, if it is this work's."""
-        with self._guard:
-            if self._current is work:
-                self._inject()
-
-    def wait(self, work: Work, duration: int) -> None:
-        """Let time pass inside a callback; ends at once when it is aborted."""
-        if self._interrupted.wait(max(0, duration) / 1e9):
-            raise Aborted(f"t={work.run.t} is over")
-
-    def _inject(self) -> None:
-        self._injected = True
-        self._interrupted.set()
-        ident = self._thread.ident
-        if ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Aborted))
-
-    def _loop(self) -> None:
-        while True:
-            with contextlib.suppress(Aborted):
-                job = self._jobs.get()
-                if job is None:
-                    return
-                job()

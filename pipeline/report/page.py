@@ -9,6 +9,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from pipeline.events import FAULTS
 from pipeline.report.panels import Panel, RunData, table
 from pipeline.report.timeline import COLOURS, timelines
 
@@ -37,9 +38,11 @@ def page(title: str, runs: list[RunData], panels: list[Panel]) -> str:
 def own_panels(runs: list[RunData], plotted: list[dict[str, Any]]) -> list[Panel]:
     """What can be said about any graph. ``plotted``: what ``timelines`` says of the runs."""
     cut = max((row["cut"] for row in plotted), default=0.0)
+    faulty = any(run.result.get("faults") for run in runs)
     note = f"<p class=hint>Long runs: only what happened after {cut / 1e3:.1f} s is drawn.</p>" if cut else ""
     return [
         Panel("Outcome", headline(runs), 0),
+        *([Panel("Health", health(runs), 20)] if faulty else []),
         Panel("Timeline", TIMELINE + note, 30),
         Panel("Response time against budget", LATENCY, 40),
         Panel("Who answered", winners(runs), 45),
@@ -60,6 +63,7 @@ limit that held for it: the budget in force when its data came in.</p>
 NOT_USED = {
     "blocked": "the reader's full queue held its writer back",
     "closed": "still waiting when the run ended",
+    "gap": "overwritten in shared memory before the reader took it",
     "join_window": "too many timestamps were waiting for their other inputs",
     "late": "its timestamp was over before it could begin",
     "no_partner": "another input had nothing for its timestamp; ordinary where streams have different rates",
@@ -126,6 +130,29 @@ def drops(runs: list[RunData]) -> str:
     rows: list[list[object]] = [[run.name, *(run.result.get("dropped", {}).get(r, 0) for r in reasons)] for run in runs]
     meanings = [f"<b>{escape(reason)}</b>: {NOT_USED[reason]}" for reason in reasons if reason in NOT_USED]
     return f"{table(['variant', *reasons], rows)}<p class=hint>{'.<br>'.join(meanings)}.</p>"
+
+
+def health(runs: list[RunData]) -> str:
+    """What went wrong with operators and processes, and how often processes were started again."""
+    rows: list[list[object]] = []
+    kinds: set[str] = set()
+    for run in runs:
+        for fault in run.result.get("faults", []):
+            where = fault["operator"] or fault["process"] or "the run"
+            over = _number(fault["recovered_s"], "s")
+            times = [_number(fault["at_s"], "s"), over, fault["count"]]
+            rows.append([run.name, where, fault["kind"].replace("_", " "), fault["reason"], *times])
+            kinds.add(fault["kind"])
+    restarts = [
+        f"{run.name}: {name} {process['restarts']}"
+        for run in runs
+        for name, process in run.result.get("processes", {}).items()
+        if process["restarts"]
+    ]
+    meanings = [f"<b>{escape(kind.replace('_', ' '))}</b>: {FAULTS[kind]}" for kind in sorted(kinds) if kind in FAULTS]
+    notes = [*meanings, *([f"processes started again: {escape(', '.join(restarts))}"] if restarts else [])]
+    head = ["variant", "where", "fault", "why", "at", "recovered", "times"]
+    return f"{table(head, rows, numbers_from=4)}<p class=hint>{'.<br>'.join(notes)}.</p>"
 
 
 def graph_drawing(runs: list[RunData]) -> str:

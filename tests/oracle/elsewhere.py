@@ -6,7 +6,7 @@ What the operators noted there comes back as files, so that a test looks at its 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +25,24 @@ class Captured(BaseException):
         self.graph = graph
 
 
-capturing: list[int] = []
-"""Not empty while a test is called for its graph: how many graphs it may still run before the one that is wanted."""
+capturing: list[bool] = []
+"""Not empty while a test is called for its graph."""
 current: dict[str, Any] = {}
-"""The test that runs: module, name and which of its parameters; set by a fixture."""
+"""The test that runs: module, name and which row of each of its parameters; set by a fixture."""
 
 
 def recipe_of(notes: Path) -> Recipe:
     """How to make the graph that the current test is about to run."""
-    current["calls"] = current.get("calls", -1) + 1
-    args = {name: current[name] for name in ("module", "test", "indices", "calls")} | {"notes": str(notes)}
+    args = {name: current[name] for name in ("module", "test", "chosen")} | {"notes": str(notes)}
     return Recipe("tests.oracle.elsewhere:graph_of", args, path=(str(ROOT),))
 
 
-def graph_of(module: str, test: str, indices: dict[str, int], calls: int, notes: str) -> Graph:
-    """Call the test again, until it runs its graph number ``calls``."""
+def graph_of(module: str, test: str, chosen: dict[str, int], notes: str) -> Graph:
+    """Call the test again, until it runs its graph."""
     function = getattr(importlib.import_module(module), test)
-    capturing[:] = [calls]
+    capturing[:] = [True]
     try:
-        function(**_arguments(function, indices))
+        function(**arguments(function, chosen))
     except Captured as captured:
         graph = captured.graph
     for name, operator in graph.operators.items():
@@ -56,22 +55,40 @@ def graph_of(module: str, test: str, indices: dict[str, int], calls: int, notes:
 def pause(graph: Graph) -> None:
     """The test has built a graph and would run it now."""
     if capturing:
-        if capturing[0] == 0:
-            raise Captured(graph)
-        capturing[0] -= 1
+        raise Captured(graph)
 
 
-def _arguments(function: Callable[..., Any], indices: dict[str, int]) -> dict[str, Any]:
-    arguments: dict[str, Any] = {}
+def note(module: str, test: str, function: Callable[..., Any], params: Mapping[str, Any]) -> None:
+    """This test runs now, with these parameters."""
+    chosen = {}
+    for names, rows in _parameters(function):
+        wanted = {name: params[name] for name in names if name in params}
+        if wanted:
+            chosen[names[0]] = [{name: row[name] for name in wanted} for row in rows].index(wanted)
+    current.clear()
+    current.update(module=module, test=test, chosen=chosen)
+
+
+def arguments(function: Callable[..., Any], chosen: Mapping[str, int]) -> dict[str, Any]:
+    """The test's arguments."""
+    found: dict[str, Any] = {}
+    for names, rows in _parameters(function):
+        found |= rows[chosen[names[0]]]
+    return found
+
+
+def _parameters(function: Callable[..., Any]) -> Iterator[tuple[list[str], list[dict[str, Any]]]]:
+    """Of each ``parametrize``: its names, and its rows."""
     for mark in getattr(function, "pytestmark", []):
         if mark.name == "parametrize":
             names = mark.args[0] if isinstance(mark.args[0], (list, tuple)) else mark.args[0].split(",")
             names = [name.strip() for name in names]
-            chosen = [*mark.args[1]][indices[names[0]]]
-            values = getattr(chosen, "values", None)
-            values = values if isinstance(values, tuple) else (chosen if len(names) > 1 else (chosen,))
-            arguments |= dict(zip(names, values, strict=True))
-    return arguments
+            rows = []
+            for row in mark.args[1]:
+                values = getattr(row, "values", None)
+                values = values if isinstance(values, tuple) else (row if len(names) > 1 else (row,))
+                rows.append(dict(zip(names, values, strict=True)))
+            yield names, rows
 
 
 # -- what operators remember -----------------------------------------------------------------------------------------

@@ -158,6 +158,15 @@ def test_a_fault_makes_it_suspect_until_it_has_recovered_and_stays_its_last_faul
     assert (row.state, row.fault, row.faults) == ("healthy", "not_finite", 1)
 
 
+def test_who_answers_for_a_second_without_a_further_fault_is_well_again() -> None:
+    of = monitor(fault(ms(10), "shm_full", operator="plan", process="p"), sent(ms(20), 0), sent(ms(1000), ms(990)))
+    assert of.named(ms(1010)) == [] and health(of).state == "suspect"
+    of.on_event(sent(ms(1011), ms(1000)))
+    (back,) = of.named(ms(1500))
+    assert isinstance(back, ev.Recovered) and (back.operator, back.process, back.after) == ("plan", "p", ms(1001))
+    assert of.named(ms(2000)) == [] and health(of).state == "healthy"
+
+
 @pytest.mark.parametrize("kind", FATAL)
 def test_a_process_that_is_gone_takes_its_operators_along_until_it_is_back(kind: str) -> None:
     of = monitor(operators={"plan": "p", "see": "s"})

@@ -50,6 +50,18 @@ class Log:
         return iter(self.answers if topic == "plan.trajectory" else ())
 
 
+FAULT = {
+    "at_s": 1.25,
+    "operator": "",
+    "process": "p<b>",
+    "kind": "killed",
+    "reason": "ended by <SIGKILL>",
+    "count": 2,
+    "last_s": 1.5,
+    "recovered_s": None,
+}
+
+
 def finished(operator: str, start: int, end: int, *, work: str = "", candidate: str = "local") -> ev.Finished:
     return ev.Finished(ms(end), operator, 0, candidate, ms(start), work, "done")
 
@@ -228,3 +240,12 @@ def test_a_long_run_keeps_its_end_and_the_page_says_from_when_on(monkeypatch: py
     assert [part[2] for part in row["slices"]] == [700.0, 800.0, 900.0]
     assert "only what happened after 0.7 s is drawn" in text_of(page("x", [run(log=log)], []))
     assert "only what happened" not in text_of(page("x", [run()], []))
+
+
+def test_faults_have_a_panel_that_says_where_when_and_what_they_mean_and_no_fault_has_none() -> None:
+    html = page("x", [run(faults=[FAULT], processes={"p<b>": {"restarts": 3, "rss_mb_max": 9.0}})], [])
+    text = text_of(html)
+    for part in ("Health", "p<b>", "killed", "ended by <SIGKILL>", "1.25 s", "started again: dynamic: p<b> 3"):
+        assert part in text
+    assert "by a signal" in text and "p<b>" not in html and "<SIGKILL>" not in html
+    assert "<h2>Health" not in page("x", [run(), run(faults=[], processes={"main": {"restarts": 0}})], [])

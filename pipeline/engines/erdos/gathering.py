@@ -1,9 +1,11 @@
-"""Events of several nodes in one order: that of their times, once every node has told what happened until then."""
+"""What comes in any order, put in order: a stream's messages by number, the events of several nodes by time."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,8 +16,28 @@ from pipeline.graph import Graph
 from pipeline.timestamps import FOREVER
 
 
+class InOrder:
+    """Hands numbered things on in the order of their numbers."""
+
+    def __init__(self, hand_on: Callable[[Any], None]) -> None:
+        self._hand_on, self._next = hand_on, 0
+        self._early: dict[int, Any] = {}
+        self._guard = threading.Lock()
+
+    def take(self, number: int, thing: Any) -> None:
+        """From any thread."""
+        with self._guard:
+            self._early[number] = thing
+            while self._next in self._early:
+                self._hand_on(self._early.pop(self._next))
+                self._next += 1
+
+
 class Gatherer:
-    """Hands events on to the observers; values come back from the wire as what they were."""
+    """Hands events on to the observers once every node has told what happened until then.
+
+    Values come back from the wire as what they were.
+    """
 
     def __init__(self, graph: Graph, nodes: int, observers: Sequence[Observer]) -> None:
         self.observers = observers

@@ -15,8 +15,10 @@ from typing import Any
 import erdos
 import erdos.internal
 import erdos.operator
+import msgspec
 
 from pipeline.engines.border import NoExit, Starts
+from pipeline.engines.erdos.gathering import InOrder
 from pipeline.engines.erdos.plan import Plan, StreamPlan
 from pipeline.engines.part import PartEngine
 from pipeline.engines.processes import wire
@@ -25,10 +27,10 @@ from pipeline.graph import Graph
 from pipeline.messages import Envelope
 from pipeline.timestamps import BOTTOM, TOP, Timestamp
 
+UNKNOWN = wire.Head(t=0)
+"""A value is packed before its head is known: the head travels beside it."""
 PREPARED_MAX = 8
 """Answers that were encoded and not sent yet; one that loses its race is forgotten."""
-HEAD_BYTES = 512
-"""Room that is kept for what is known only when a value is sent."""
 
 
 def erdos_timestamp(t: int, where: str = "") -> Any:
@@ -58,6 +60,13 @@ class Opening:
                 self.done.set()
 
 
+class _Message(erdos.Message):  # type: ignore[misc]
+    """ERDOS formats every message that it sends for a log that nobody reads: 90 ms for a picture's bytes."""
+
+    def __str__(self) -> str:
+        return str(self.timestamp)
+
+
 class Way:
     """A stream's write end, once ERDOS has opened it."""
 
@@ -73,28 +82,10 @@ class Way:
     def send(self, t: int, payload: Any) -> None:
         """The payload at t, and the watermark t."""
         if t == TOP:
-            self._stream.send(erdos.Message(erdos.Timestamp(coordinates=[TOP]), payload))
+            self._stream.send(_Message(erdos.Timestamp(coordinates=[TOP]), payload))
         else:
-            self._stream.send(erdos.Message(erdos_timestamp(t, self.name), payload))
+            self._stream.send(_Message(erdos_timestamp(t, self.name), payload))
         self._stream.send(erdos.WatermarkMessage(erdos_timestamp(t, self.name)))
-
-
-class _Packed:
-    """A value in wire format, all but its head."""
-
-    def __init__(self, value: Any) -> None:
-        self._encoded = wire.encode(value)
-        self._layout = wire.layout(self._encoded)
-        self._data = bytearray(self._layout.end + HEAD_BYTES)
-        self._checksum = wire.write(memoryview(self._data), self._encoded, self._layout)
-
-    def under(self, head: wire.Head) -> bytearray:
-        """The whole message."""
-        last = wire.encode_head(head)
-        if len(last) > HEAD_BYTES:
-            self._data.extend(bytes(len(last)))
-        wire.seal(memoryview(self._data), last, self._encoded, self._layout, self._checksum)
-        return self._data
 
 
 class ErdosExit(NoExit):
@@ -105,34 +96,32 @@ class ErdosExit(NoExit):
         self._depths = {throttle.operator: throttle.depth for throttle in plan.throttles}
         self._taken = dict.fromkeys(self._depths, int(BOTTOM))
         self._waiting: list[int] = []
-        self._prepared: dict[int, tuple[Any, _Packed]] = {}
+        self._prepared: dict[int, tuple[Any, bytearray]] = {}
         self._number = 0
 
     def prepare(self, value: Any) -> None:
         while len(self._prepared) >= PREPARED_MAX:
             self._prepared.pop(next(iter(self._prepared)), None)
-        with contextlib.suppress(InvalidMessage):  # said again, and told, when it is sent
-            self._prepared[id(value)] = value, _Packed(value)
+        self._prepared[id(value)] = value, wire.pack(UNKNOWN, value)
 
     def send(self, message: Envelope | int, starts: Starts) -> None:
-        if isinstance(message, int):
-            self._way.send(message, wire.pack(wire.Head(t=message, empty=True, number=self._number)))
-        else:
-            prepared = self._prepared.pop(id(message.value), None)
-            packed = _Packed(message.value) if prepared is None else prepared[1]
-            head = wire.Head(
-                t=message.t,
+        payload: bytearray | None = None
+        head = wire.Head(t=int(message if isinstance(message, int) else message.t), empty=True, number=self._number)
+        if not isinstance(message, int):
+            _, prepared = self._prepared.pop(id(message.value), (None, None))
+            payload = prepared if prepared is not None else wire.pack(UNKNOWN, message.value)
+            head = msgspec.structs.replace(
+                head,
                 origin=message.origin,
                 at=message.at,
                 quality=message.quality,
                 winner=message.winner,
-                number=self._number,
                 starts=starts,
             )
             if self._depths:
                 self._waiting.append(message.t)
-            self._way.send(message.t, packed.under(head))
         self._number += 1
+        self._way.send(head.t, (wire.pack(head), payload))
 
     def full(self) -> bool:
         if not self._depths:
@@ -147,23 +136,6 @@ class ErdosExit(NoExit):
 
     def close(self) -> None:
         self._prepared.clear()
-
-
-class InOrder:
-    """Hands numbered things on in the order of their numbers."""
-
-    def __init__(self, hand_on: Callable[[Any], None]) -> None:
-        self._hand_on, self._next = hand_on, 0
-        self._early: dict[int, Any] = {}
-        self._guard = threading.Lock()
-
-    def take(self, number: int, thing: Any) -> None:
-        """From any thread."""
-        with self._guard:
-            self._early[number] = thing
-            while self._next in self._early:
-                self._hand_on(self._early.pop(self._next))
-                self._next += 1
 
 
 class Leaving(erdos.operator.Source):  # type: ignore[misc]
@@ -242,17 +214,18 @@ class Traffic:
         type_ = next(p.type_ for p in self._graph.operators[operator].outputs() if p.name == name)
         in_order = InOrder(lambda arrived: self._arrive(stream, *arrived))
 
-        def take(data: bytearray) -> None:
+        def take(data: tuple[bytearray, bytearray | None]) -> None:
             with self._failing():
-                head, value = wire.unpack(type_, data)
-                in_order.take(head.number, (head, value))
+                head, _ = wire.unpack(type_, data[0])
+                value = None if data[1] is None else wire.unpack(type_, data[1])[1]
+                in_order.take(head.number, (head, data[1] is None, value))
 
         return take
 
-    def _arrive(self, stream: str, head: wire.Head, value: Any) -> None:
+    def _arrive(self, stream: str, head: wire.Head, alone: bool, value: Any) -> None:
         self._running.wait()
         assert self._engine is not None
-        if head.empty:
+        if alone:
             self._engine.arrive(stream, head.t)
             return
         envelope = Envelope(

@@ -348,7 +348,7 @@ class ZenohEntry:
 
 
 class Presence:
-    """Which hosts are there: ``on_change(name, incarnation, up)`` for each that comes or goes, on the network's thread."""
+    """Which hosts are there: ``on_change(name, incarnation, up)`` for each that comes or goes."""
 
     def __init__(self, session: Any, pattern: str, on_change: Callable[[str, str, bool], None]) -> None:
         zenoh = library()

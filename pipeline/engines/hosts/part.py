@@ -1,4 +1,4 @@
-"""One host's part of a run: builds its operators, connects their streams to the network, runs them, tells its events."""
+"""One host's part of a run: builds its operators, connects their streams to the network, runs and observes them."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ class Part:
             what, where, hint = error.what, error.where, error.hint
         elif error is not None:
             what = described(error)
-        ends = [*self.entries, *self.exits.values()]
+        ends: list[ZenohEntry | ZenohExit] = [*self.entries, *self.exits.values()]
         lost = self._events.lost if self._events is not None else 0
         return Ended(
             description.host,

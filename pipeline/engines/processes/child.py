@@ -25,11 +25,19 @@ from pipeline.recipe import Made
 from pipeline.timestamps import FOREVER
 
 
+NICE_WHILE_STARTING = 10
+RESTORES_NICE = os.geteuid() == 0
+"""Who may not go back to where he was had better stay there."""
+
+
 def main() -> None:
     """``python -m pipeline.engines.processes.child FD``: FD is the channel to the supervisor."""
     # Ctrl-C reaches the whole terminal; who started the run decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     realtime.die_with_parent()
+    if RESTORES_NICE:
+        # Importing is heavy; while one process comes back, the others drive.
+        realtime.nice(NICE_WHILE_STARTING)
     channel: Channel[Any] = Channel.inherited(int(sys.argv[1]), Said)
     assignment = channel.receive()
     if not isinstance(assignment, Assignment):
@@ -98,6 +106,8 @@ class _Child:
         operators += [s.operator for n in process.operators for s in graph.candidates.get(n, [])]
         for operator in operators:
             operator.warm_up()
+        if RESTORES_NICE:
+            realtime.nice(0)
         notes = realtime.settle_process(process.run_on)
         self.exits = self.connected.exits(graph, self.name)
         arrivals = self.connected.arrivals(graph, self.name, self._lost)

@@ -67,7 +67,7 @@ class ProcessEngine:
         self.outcome: dict[str, Any] = {}
         """What the worlds in the processes had to say at the end."""
         self.run_id = uuid.uuid4().hex[:12]
-        self._origin = 0
+        self.origin = 0
 
     def run(self, until: int) -> int:
         """Run until everybody has finished, ``until`` has passed or ``stop()``; return the time of the end."""
@@ -155,7 +155,7 @@ class ProcessEngine:
             if isinstance(said, Ended):
                 return said
             self._take(said)
-            if self._origin:
+            if self.origin:
                 self.merger.release(self._now())
             if not told_to_stop and self._stop():
                 told_to_stop = True
@@ -163,7 +163,7 @@ class ProcessEngine:
 
     def _take(self, said: Any) -> None:
         if isinstance(said, Started):
-            self._origin = said.origin
+            self.origin = said.origin
         elif isinstance(said, Fault):
             self.merger.add([ev.Fault(said.at, "", said.at, said.process, said.kind, said.reason)])
         elif isinstance(said, Recovered):
@@ -193,7 +193,7 @@ class ProcessEngine:
             self.merger.add(decoder.decode(data))
 
     def _now(self) -> int:
-        return time.monotonic_ns() - self._origin
+        return time.monotonic_ns() - self.origin
 
 
 class _Tap:

@@ -15,6 +15,8 @@ from pipeline.engines.processes.table import HEARTBEAT, OVERDUE_AT, StatusTable
 from pipeline.timestamps import FOREVER
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+PATIENCE_NS = 2_000_000_000
+"""With a process that cannot be restarted: to be wrong about it would end the run."""
 PRIORITY = 60
 """Above all operators: who watches must not wait for whom he watches."""
 
@@ -40,6 +42,8 @@ def look_at(process: Supervised, table: StatusTable, supervision: Supervision, n
     age = now - table.get(process.row, HEARTBEAT)
     overdue = now - table.get(process.row, OVERDUE_AT) if table.get(process.row, OVERDUE_AT) != FOREVER else 0
     late = max(supervision.grace, 2 * supervision.heartbeat)
+    if not process.restart and age <= PATIENCE_NS:
+        return None
     if age <= supervision.alive and not (overdue > supervision.grace and age > late):
         return None
     doing = state(process.popen.pid) if process.popen is not None else ""

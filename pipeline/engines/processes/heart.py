@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from pipeline.engines import realtime
 from pipeline.engines.processes.table import HEARTBEAT, StatusTable
 
 
@@ -28,6 +29,8 @@ class Heart:
         self.thread.join()
 
     def _loop(self) -> None:
+        # One that is alive must not look dead because others keep the cores busy.
+        realtime.urgency_here().settle("handlers")
         while not self._over.wait(self._every_s):
             self._table.set(self._row, HEARTBEAT, time.monotonic_ns())
             self._then()

@@ -20,7 +20,8 @@ from pipeline.errors import InvalidMessage
 SCALAR, TUPLE, DICT, OBJECT, SET, FROZENSET = range(2, 8)
 """Extension codes; 1 is an array."""
 
-_BUILTINS: dict[str, type] = {f"builtins:{c.__name__}": c for c in (bool, int, float, str, bytes, bytearray)}
+_PLAIN = (type(None), bool, int, float, str, bytes, bytearray, tuple, list, dict, set, frozenset)
+_BUILTINS: dict[str, type] = {f"builtins:{c.__name__}": c for c in _PLAIN}
 _BUILTINS["numpy:ndarray"] = np.ndarray
 _NATIVE = frozenset({type(None), bool, int, float, str, bytes, bytearray, np.ndarray})
 _SCALAR_KINDS = "biufcmM"
@@ -116,7 +117,7 @@ def _fields(cls: Any) -> tuple[str, ...]:
 
 
 def revive(code: int, items: Any) -> Any:
-    """What ``tree`` wrote under an extension code. Raises ValueError or UnknownClass for what it cannot have written."""
+    """What ``tree`` wrote under an extension code. Raises ValueError or UnknownClass."""
     if not isinstance(items, list):
         raise ValueError("a part of a value is damaged")
     if code == SCALAR:
@@ -139,10 +140,11 @@ def _make(cls: Any, parts: list[Any]) -> Any:
     if not holds_data(cls):
         raise ValueError(f"{cls.__name__} has no fields")
     named = dict(zip(_fields(cls), parts, strict=True))
+    make: Callable[..., Any] = cls
     if not dataclasses.is_dataclass(cls):
-        return cls(**named)
+        return make(**named)
     given = {f.name for f in dataclasses.fields(cls) if f.init}
-    made = cls(**{k: v for k, v in named.items() if k in given})
+    made = make(**{k: v for k, v in named.items() if k in given})
     for name in named.keys() - given:
         object.__setattr__(made, name, named[name])
     return made

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.definition import Operator
+from pipeline.engines import realtime
 from pipeline.engines.part import FallbackEngine
 from pipeline.engines.processes.channel import Channel, ChannelClosed
 from pipeline.engines.processes.connect import Connected
@@ -18,6 +19,10 @@ from pipeline.errors import described
 from pipeline.graph import Graph
 from pipeline.latency import LatencyModel
 from pipeline.recipe import Recipe
+
+
+PRIORITY = 30
+"""SCHED_FIFO, above callbacks without a priority of their own and below the supervisor."""
 
 
 @dataclass
@@ -60,7 +65,11 @@ class _Standby:
             self.connected.table, len(plan.processes), plan.supervision.heartbeat, self.connected.events.flush
         )
         heart.start()
-        self.channel.send(Ready())
+        realtime.nice(0)
+        # What it starts from here on is short and urgent: answers for somebody who is gone.
+        urgency = realtime.fifo(PRIORITY)
+        realtime.freeze_garbage()
+        self.channel.send(Ready((str(urgency),) if urgency.why else ()))
         try:
             self._obey()
         except ChannelClosed:
@@ -104,11 +113,13 @@ class _Standby:
         )
 
     def _take_over(self, understudy: _Understudy, go: Go) -> None:
+        for way_out in understudy.exits.values():
+            way_out.epoch = go.epoch
+        if understudy.thread is not None:
+            return  # it answers already
         engine = understudy.engine
         engine.set_origin(go.origin)
         engine.resume_after(answered(self.connected, understudy.plan.operators))
-        for way_out in understudy.exits.values():
-            way_out.epoch = go.epoch
         understudy.on.set()
         understudy.thread = threading.Thread(
             target=self._answer, args=(understudy, engine), name=f"skylane.for.{understudy.plan.name}", daemon=True

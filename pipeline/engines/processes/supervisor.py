@@ -167,6 +167,7 @@ class _Supervisor:
             if all(each.state == "ready" for each in self.everybody):
                 self._start()
         elif process is self.standby:
+            process.state, process.down_since = "healthy", 0
             for each in self.processes:
                 if each.state in ("down", "starting", "given_up") and each.standby:
                     self._hand_over(each)

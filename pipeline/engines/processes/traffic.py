@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from pipeline.engines import realtime
 from pipeline.engines.border import NoExit, Starts
 from pipeline.engines.processes.plan import StreamPlan
 from pipeline.engines.processes.shared import StreamReader, StreamWriter
@@ -139,6 +140,7 @@ class Arrivals:
 
     def start(self, sink: Sink) -> None:
         """From now on everything goes to ``sink``, first what has waited."""
+        assert self._thread is None
         self._over = False
         self._wakeup.ring()
         self._thread = threading.Thread(target=self._loop, args=(sink,), name="skylane.arrivals", daemon=True)
@@ -159,6 +161,7 @@ class Arrivals:
             reader.close()
 
     def _loop(self, sink: Sink) -> None:
+        realtime.urgency_here().settle("callbacks")
         while True:
             self._wakeup.wait(IDLE_S)
             if self._over:

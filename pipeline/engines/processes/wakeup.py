@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 
@@ -24,10 +25,8 @@ class Wakeup:
 
     def ring(self) -> None:
         """Wake whoever waits, or will wait next. Never blocks, not even for a sleeper that is gone."""
-        try:
+        with contextlib.suppress(BlockingIOError):  # it has been rung 2**64 times already
             os.eventfd_write(self._fd, 1)
-        except BlockingIOError:
-            pass  # it has been rung 2**64 times already
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """True once it has been rung since the last wait; False when nobody did for ``timeout_s`` (None: no limit)."""

@@ -32,10 +32,11 @@ _PREFIX = struct.Struct("<4sBBHIIIIQQ")
 """magic, version, form, length of the class name, arrays, length of the value, of the head, CRC, start of the tail,
 total.
 """
+_OFFSET = struct.Struct("<Q")
 _NOTHING, _PLAIN, _NAMED = range(3)
 """Forms: a watermark; decoded by its class's annotations; every object in it has its name."""
 _KINDS_OF_ARRAY = "biufcmMSU"
-_DTYPES_MAX = 1024
+_KNOWN_MAX = 1024
 
 
 class UnreadableMessage(SkylaneError):
@@ -89,13 +90,13 @@ def encode(value: Any) -> Encoded:
     def hook(part: Any) -> Any:
         if isinstance(part, np.ndarray):
             arrays.append(part)
-            return msgspec.msgpack.Ext(ARRAY, _describe(part, len(arrays) - 1))
+            return _reference(part, len(arrays) - 1)
         if isinstance(part, np.generic):
             return part.item()
         raise InvalidMessage(f"{type(part).__name__} cannot travel between processes")
 
     cls = type(value)
-    kind = _kind(cls)
+    kind = _kinds.get(cls) or _kind(cls)
     try:
         if kind.plain():
             return Encoded(msgspec.msgpack.encode(value, enc_hook=hook), arrays, kind.name, _PLAIN)
@@ -103,30 +104,6 @@ def encode(value: Any) -> Encoded:
         return Encoded(pack(named.tree(value, pack)), arrays, kind.name, _NAMED)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidMessage(f"{cls.__name__} cannot travel between processes: {error}") from error
-
-
-def decode(type_: Any, encoded: Encoded, memory: memoryview, offsets: Sequence[int]) -> Any:
-    """The value again, an instance of ``type_``; its arrays are views of ``memory`` at ``offsets``.
-
-    Raises UnreadableMessage.
-    """
-    try:
-        kind = _expected(type_, encoded.name)
-        if encoded.form == _NAMED:
-            value = _ANY.decode(encoded.data, memory, offsets)
-            if type(value) is not kind.cls:
-                raise ValueError(f"it holds a {type(value).__name__} instead of a {kind.cls.__name__}")
-            return value
-        if kind.decoders is None:
-            raise ValueError(f"a {kind.cls.__name__} needs the names of what it holds")
-        return kind.decoders.decode(encoded.data, memory, offsets)
-    except UnreadableMessage:
-        raise
-    except Exception as error:  # also what the payload's own __post_init__ raises
-        raise UnreadableMessage(
-            f"a message of {encoded.name.decode(errors='replace')} cannot be read: {error}",
-            hint="its fields must hold what their annotations say",
-        ) from error
 
 
 def layout(encoded: Encoded, start: int = ALIGNMENT, placed: dict[int, int] | None = None) -> Layout:
@@ -147,24 +124,18 @@ def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def write(memory: memoryview, encoded: Encoded, where: Layout, placed: dict[int, int] | None = None) -> int:
-    """Copy what does not lie there yet; answers the checksum that ``seal`` goes on with."""
-    for index, array in enumerate(encoded.arrays):
-        if not placed or index not in placed:
-            np.ndarray(array.shape, array.dtype, memory, where.offsets[index])[...] = array
-    tail = struct.pack(f"<{len(where.offsets)}Q", *where.offsets) + encoded.name + encoded.data
-    memory[where.tail : where.end] = tail
-    return zlib.crc32(tail)
+def tail_of(encoded: Encoded, where: Layout) -> bytes:
+    """What lies behind the arrays, but for the head."""
+    offsets = where.offsets
+    table = _OFFSET.pack(offsets[0]) if len(offsets) == 1 else struct.pack(f"<{len(offsets)}Q", *offsets)
+    return table + encoded.name + encoded.data
 
 
-def seal(memory: memoryview, head: bytes, encoded: Encoded, where: Layout, checksum: int) -> int:
-    """Complete a message by its head and its prefix; answers its length."""
-    total = where.end + len(head)
-    memory[where.end : total] = head
-    crc = zlib.crc32(head, checksum)
+def prefix_of(encoded: Encoded, where: Layout, rest: bytes, head: bytes) -> bytes:
+    """What lies at the beginning; ``rest``: the tail and the head."""
     sizes = len(encoded.name), len(encoded.arrays), len(encoded.data), len(head)
-    _PREFIX.pack_into(memory, 0, MAGIC, VERSION, encoded.form, *sizes, crc, where.tail, total)
-    return total
+    total = where.tail + len(rest)
+    return _PREFIX.pack(MAGIC, VERSION, encoded.form, *sizes, zlib.crc32(rest), where.tail, total)
 
 
 NOTHING = Encoded(b"", [], b"", _NOTHING)
@@ -181,15 +152,20 @@ def pack(head: Head, value: Any = None) -> bytearray:
     encoded = NOTHING if head.empty else encode(value)
     where = layout(encoded)
     last = encode_head(head)
-    data = bytearray(where.end + len(last))
-    memory = memoryview(data)
-    seal(memory, last, encoded, where, write(memory, encoded, where))
+    rest = tail_of(encoded, where) + last
+    data = bytearray(where.tail + len(rest))
+    for array, offset in zip(encoded.arrays, where.offsets, strict=True):
+        np.ndarray(array.shape, array.dtype, data, offset)[...] = array
+    data[: _PREFIX.size] = prefix_of(encoded, where, rest, last)
+    data[where.tail :] = rest
     return data
 
 
 def unpack(type_: Any, buffer: Any) -> tuple[Head, Any]:
     """The message in ``buffer``; arrays are read-only views onto it and keep it alive. Raises UnreadableMessage."""
-    memory = memoryview(buffer).cast("B").toreadonly()
+    memory = memoryview(buffer).toreadonly()
+    if memory.itemsize != 1 or memory.ndim != 1:
+        memory = memory.cast("B")
     try:
         magic, version, form, *sizes, crc, tail, total = _PREFIX.unpack_from(memory)
     except struct.error as error:
@@ -212,144 +188,145 @@ def unpack(type_: Any, buffer: Any) -> tuple[Head, Any]:
         raise UnreadableMessage(f"the head of a message cannot be read: {error}") from error
     if form == _NOTHING or head.empty:
         return head, None
-    offsets = struct.unpack_from(f"<{count}Q", rest)
-    encoded = Encoded(rest[begin + n_name : head_at], [], rest[begin : begin + n_name], form)
-    return head, decode(type_, encoded, memory[:tail], offsets)
+    offsets = _OFFSET.unpack_from(rest) if count == 1 else struct.unpack_from(f"<{count}Q", rest)
+    name, data = rest[begin : begin + n_name], rest[begin + n_name : head_at]
+    try:
+        decoders = _decoders.get((type_, name, form)) or _expected(type_, name, form)
+        return head, decoders.decode(data, memory, offsets)
+    except UnreadableMessage:
+        raise
+    except Exception as error:  # also what the payload's own __post_init__ raises
+        raise UnreadableMessage(
+            f"a message of {name.decode(errors='replace')} cannot be read: {error}",
+            hint="its fields must hold what their annotations say",
+        ) from error
 
 
 _HEAD_ENCODER = msgspec.msgpack.Encoder()
 _HEAD_DECODER = msgspec.msgpack.Decoder(Head)
 
 
-def _describe(array: NDArray[Any], index: int) -> bytes:
-    if array.dtype.kind not in _KINDS_OF_ARRAY or type(array) not in (np.ndarray, np.memmap):
-        raise InvalidMessage(
-            f"an array of {array.dtype} ({type(array).__name__}) cannot travel between processes",
-            hint="send plain arrays of numbers; put the parts of a record into fields of their own",
-        )
-    return struct.pack(f"<IB{array.ndim}Q", index, array.ndim, *array.shape) + array.dtype.str.encode()
+_references: dict[tuple[Any, ...], msgspec.msgpack.Ext] = {}
+_places: dict[bytes, tuple[int, tuple[int, ...], np.dtype[Any]]] = {}
+"""They repeat from message to message."""
 
 
-class _Shape(NamedTuple):
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-
-_shapes: dict[bytes, _Shape] = {}
-
-
-def _shape_of(description: bytes) -> _Shape:
-    """What ``_describe`` wrote after the index. Descriptions repeat from message to message."""
-    found = _shapes.get(description)
+def _reference(array: NDArray[Any], index: int) -> msgspec.msgpack.Ext:
+    """What stands for an array within a value: its index, shape and dtype."""
+    key = index, array.shape, array.dtype, type(array)
+    found = _references.get(key)
     if found is None:
-        ndim = description[0]
-        dtype = np.dtype(description[1 + 8 * ndim :].decode("ascii"))
-        if dtype.kind not in _KINDS_OF_ARRAY:
-            raise ValueError(f"an array of {dtype} cannot travel")
-        found = _Shape(dtype, struct.unpack_from(f"<{ndim}Q", description, 1))
-        if len(_shapes) >= _DTYPES_MAX:
-            _shapes.clear()
-        _shapes[description] = found
+        if array.dtype.kind not in _KINDS_OF_ARRAY or type(array) not in (np.ndarray, np.memmap):
+            raise InvalidMessage(
+                f"an array of {array.dtype} ({type(array).__name__}) cannot travel between processes",
+                hint="send plain arrays of numbers; put the parts of a record into fields of their own",
+            )
+        data = struct.pack(f"<IB{array.ndim}Q", index, array.ndim, *array.shape) + array.dtype.str.encode()
+        found = msgspec.msgpack.Ext(ARRAY, data)
+        _keep(_references, key, found)
     return found
+
+
+def _place(reference: bytes) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
+    """Index, shape and dtype again. Raises ValueError, TypeError or struct.error."""
+    index, ndim = struct.unpack_from("<IB", reference)
+    dtype = np.dtype(reference[5 + 8 * ndim :].decode("ascii"))
+    if dtype.kind not in _KINDS_OF_ARRAY:
+        raise ValueError(f"an array of {dtype} cannot travel")
+    found = index, struct.unpack_from(f"<{ndim}Q", reference, 5), dtype
+    _keep(_places, reference, found)
+    return found
+
+
+def _keep(known: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(known) >= _KNOWN_MAX:
+        known.clear()
+    known[key] = value
 
 
 class _Decoding:
     """A decoder and the memory that it reads at the moment; for one thread at a time."""
 
     def __init__(self, type_: Any) -> None:
-        self._decoder = msgspec.msgpack.Decoder(type_, ext_hook=self._ext, dec_hook=self._array)
-        self._memory = memoryview(b"")
-        self._offsets: Sequence[int] = ()
-
-    def decode(self, data: bytes, memory: memoryview, offsets: Sequence[int]) -> Any:
-        self._memory, self._offsets = memory, offsets
-        try:
-            return self._decoder.decode(data)
-        finally:
-            self._memory = memoryview(b"")
+        self.decode = msgspec.msgpack.Decoder(type_, ext_hook=self._ext).decode
+        self.memory: Any = None
+        self.offsets: Sequence[int] = ()
 
     def _ext(self, code: int, data: memoryview) -> Any:
         if code != ARRAY:
-            return named.revive(code, self._decoder.decode(data))
-        dtype, shape = _shape_of(bytes(data[4:]))
-        offset = self._offsets[int.from_bytes(data[:4], "little")]
+            return named.revive(code, self.decode(data))
+        reference = data.tobytes()
+        index, shape, dtype = _places.get(reference) or _place(reference)
+        offset = self.offsets[index]
         if offset % ALIGNMENT or offset < ALIGNMENT:
             raise ValueError("an array lies where none can be")
-        return np.ndarray(shape, dtype, self._memory, offset)
-
-    def _array(self, type_: Any, value: Any) -> Any:
-        if not isinstance(value, np.ndarray):
-            raise ValueError(f"an array is expected, not {type(value).__name__}")
-        return value
+        return np.ndarray(shape, dtype, self.memory, offset)
 
 
 class _Decoders:
-    """Decoders of one type, one for each thread that decodes just now."""
+    """Decoders of one class, one for each thread that decodes just now."""
 
-    def __init__(self, type_: Any) -> None:
-        self._type, self._free = type_, [_Decoding(type_)]
+    def __init__(self, type_: Any, cls: type) -> None:
+        self._type, self._class = type_, cls
+        self._free = [_Decoding(type_)]
 
     def decode(self, data: bytes, memory: memoryview, offsets: Sequence[int]) -> Any:
         try:
             decoding = self._free.pop()
         except IndexError:
             decoding = _Decoding(self._type)
+        decoding.memory, decoding.offsets = memory, offsets
         try:
-            return decoding.decode(data, memory, offsets)
+            value = decoding.decode(data)
         finally:
+            decoding.memory = None
             self._free.append(decoding)
-
-
-_ANY = _Decoders(Any)
+        if type(value) is not self._class:
+            raise ValueError(f"it holds a {type(value).__name__} instead of a {self._class.__name__}")
+        return value
 
 
 class _Kind:
     """What is known about a class of values: whether its annotations tell everything that is in it."""
 
     def __init__(self, cls: type) -> None:
-        self.cls, self.name = cls, named.name_of(cls).encode()
-        self.decoders: _Decoders | None = None
+        self.name = named.name_of(cls).encode()
+        self._faithful = False
         self._within: tuple[type, ...] = ()
         within: set[type] = set()
         try:
             if cls not in (tuple, list, dict) and _faithful(msgspec.inspect.type_info(cls), within, set()):
-                self.decoders, self._within = _Decoders(cls), tuple(within)
+                msgspec.msgpack.Decoder(cls)
+                self._faithful, self._within = True, tuple(within)
         except (TypeError, NameError, RecursionError):
             pass  # annotations that msgspec does not know: by name then
 
     def plain(self) -> bool:
         """True while no field can hold a subclass of what it declares."""
-        return self.decoders is not None and not any(map(type.__subclasses__, self._within))
+        return self._faithful and not any(map(type.__subclasses__, self._within))
 
 
 _kinds: dict[type, _Kind] = {}
-_expectations: dict[tuple[Any, bytes], _Kind] = {}
+_decoders: dict[tuple[Any, bytes, int], _Decoders] = {}
 
 
 def _kind(cls: type) -> _Kind:
-    kind = _kinds.get(cls)
-    if kind is None:
-        kind = _kinds[cls] = _Kind(cls)
-    return kind
+    return _kinds.setdefault(cls, _Kind(cls))
 
 
-def _expected(type_: Any, name: bytes) -> _Kind:
-    """The class of this name, if it may stand for ``type_``. Raises UnreadableMessage."""
-    kind = _expectations.get((type_, name))
-    if kind is None:
-        cls = _class_of(type_, name)
-        if not _stands_for(cls, type_):
-            wanted = getattr(type_, "__name__", str(type_))
-            raise UnreadableMessage(f"a message of {cls.__name__} came on a stream of {wanted}")
-        kind = _expectations[type_, name] = _kind(cls)
-    return kind
+def _expected(type_: Any, name: bytes, form: int) -> _Decoders:
+    """What decodes values of the class of this name, if it may stand for ``type_``. Raises UnreadableMessage."""
+    cls = _class_of(type_, name)
+    if not _stands_for(cls, type_):
+        wanted = getattr(type_, "__name__", str(type_))
+        raise UnreadableMessage(f"a message of {cls.__name__} came on a stream of {wanted}")
+    return _decoders.setdefault((type_, name, form), _Decoders(Any if form == _NAMED else cls, cls))
 
 
 def _class_of(type_: Any, name: bytes) -> type:
     text = name.decode()
-    for cls in (tuple, list, dict, type(None), set, frozenset, *np.sctypeDict.values()):
-        if named.name_of(cls) == text:
-            return cls
+    if text.startswith("numpy:") and text != "numpy:ndarray":
+        return np.dtype(text.removeprefix("numpy:")).type
     return named.find_class(text, type_)
 
 

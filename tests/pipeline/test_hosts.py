@@ -1,0 +1,323 @@
+"""One graph over several hosts: the same answers, fallbacks while a host is gone, nobody gets in who must not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytest.importorskip("zenoh")
+
+from pipeline import WallClock, run
+from pipeline.engines.hosts import session as sessions
+from pipeline.engines.hosts.protocol import HostFailed
+from pipeline.engines.hosts.session import HostUnreachable, InvalidEndpoint, SessionSettings, Tls
+from pipeline.errors import OperatorFailed, SkylaneError
+from pipeline.events import Dropped, Fault, Missed, Recovered
+from pipeline.timestamps import ms, seconds
+from tests.pipeline.host_runs import HAS_OPENSSL, CarRun, Certificates, NodeProcess, free_port, until
+from tests.pipeline.host_toys import FALLBACK
+
+TOY = """\
+name: toy
+duration: 20s
+engine: threads
+operators:
+  count: {use: "toys:Counter", args: {upto: 60}}
+  scale: {use: "toys:Scale", args: {factor: 3}, inputs: {value: count.count}}
+  half: {use: "toys:Split", inputs: {value: scale.scaled}}
+  camera: {use: "host_toys:Camera", args: {side: 200}}
+  look: {use: "host_toys:Look", inputs: {frame: camera.frame}}
+"""
+FALLING = """\
+name: falling
+duration: 60s
+engine: threads
+operators:
+  count: {use: "host_toys:Count"}
+  double: {use: "host_toys:Double", inputs: {value: count.count}}
+  decide: {use: "host_toys:Decide", inputs: {value: count.count, far: double.double}, deadline: 40ms}
+"""
+
+pytestmark = [pytest.mark.usefixtures("toys")]
+openssl = pytest.mark.skipif(not HAS_OPENSSL, reason="the command openssl is not installed")
+
+
+@pytest.fixture
+def endpoint() -> str:
+    return f"tcp/127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+def nodes() -> Iterator[list[NodeProcess]]:
+    started: list[NodeProcess] = []
+    yield started
+    for node in started:
+        node.close()
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path)
+
+
+def settings(endpoint: str, **changes: object) -> SessionSettings:
+    return SessionSettings(listen=endpoint, **changes)  # type: ignore[arg-type]
+
+
+# -- endpoints and files, without a network --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"listen": "tcp/0.0.0.0:7447"}, "lets anybody there drive"),
+        ({"connect": "tcp/car.local:7447"}, "lets anybody there drive"),
+        ({"connect": "tcp/10.0.0.1:7447"}, "use tls/…, or --insecure"),
+        ({"connect": "tls/car.local:7447"}, "tls needs a certificate"),
+        ({"connect": "udp/127.0.0.1:7447"}, "is not an endpoint"),
+        ({"connect": "tcp/127.0.0.1:7447#iface=eth0"}, "is not an endpoint"),
+        ({"connect": "tcp/127.0.0.1:70000"}, "is not an endpoint"),
+        ({"connect": "127.0.0.1:7447"}, "write tcp/127.0.0.1:7447"),
+        ({}, "either listens or connects"),
+        ({"listen": "tcp/127.0.0.1:1", "connect": "tcp/127.0.0.1:1"}, "either listens or connects"),
+    ],
+)
+def test_an_endpoint_that_is_none_or_that_strangers_can_read_is_refused(given: dict[str, str], says: str) -> None:
+    with pytest.raises(InvalidEndpoint, match=re.escape(says)):
+        sessions.check(SessionSettings(**given))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("endpoint", ["tcp/127.0.0.1:1", "tcp/[::1]:1", "tcp/localhost:1", "tcp/127.8.8.8:1"])
+def test_loopback_needs_no_certificate(endpoint: str) -> None:
+    assert sessions.check(SessionSettings(listen=endpoint)).loopback
+
+
+@openssl
+def test_files_that_are_no_certificates_are_named(tmp_path: Path, certificates: Certificates) -> None:
+    good, other = certificates.of("car"), certificates.of("edge")
+    (tmp_path / "text.pem").write_text("hello")
+
+    def refused(tls: Tls) -> str:
+        with pytest.raises(InvalidEndpoint) as error:
+            sessions.check(SessionSettings(listen="tls/0.0.0.0:7447", tls=tls))
+        return str(error.value)
+
+    assert "missing.pem: cannot be read: No such file" in refused(
+        Tls(tmp_path / "missing.pem", good.key, good.authority)
+    )
+    assert "text.pem: is no certificate of an authority" in refused(
+        Tls(good.certificate, good.key, tmp_path / "text.pem")
+    )
+    assert "do not fit together: key values mismatch" in refused(Tls(good.certificate, other.key, good.authority))
+    assert sessions.check(SessionSettings(listen="tls/0.0.0.0:7447", tls=good)).secure
+
+
+# -- two processes over loopback -------------------------------------------------------------------------------------
+
+
+@pytest.mark.real
+def test_two_hosts_say_the_same_as_one_process(endpoint: str, nodes: list[NodeProcess]) -> None:
+    host_of = {"scale": "edge", "look": "edge"}
+    car = CarRun(TOY, settings(endpoint), host_of, until=seconds(1))
+    nodes.append(NodeProcess("edge", endpoint))
+    car.wait()
+    assert car.error is None
+    assert nodes[0].wait() == 0
+    alone = run(car.built.graph, clock=WallClock(), until=seconds(1))
+    streams = ["count.count", "scale.scaled", "half.low", "half.high", "look.brightest"]
+    for stream in streams:
+        expected = {int(t): value for t, value in alone.values[stream]}
+        found = car.gathered.sent(stream)
+        common = sorted(expected.keys() & found.keys())
+        assert len(common) >= 45, stream
+        assert [found[t] for t in common] == [expected[t] for t in common], stream
+    assert len(car.gathered.sent("half.low")) == 60, "all there is to count"
+    pictures = car.gathered.sent("camera.frame")
+    brightest = car.gathered.sent("look.brightest")
+    assert all(pictures[t].rgb.max() == value for t, value in brightest.items())
+    counters = car.engine.ended["edge"].counters
+    assert counters["count.count"]["received"] == counters["scale.scaled"]["sent"] == 60
+    assert not any(each[kind] for each in counters.values() for kind in ("missing", "late", "unreadable"))
+
+
+@pytest.mark.real
+def test_events_of_all_hosts_come_in_one_order_on_the_launcher_s_clock(endpoint: str, nodes: list[NodeProcess]) -> None:
+    car = CarRun(TOY, settings(endpoint), {"scale": "edge"}, until=ms(500))
+    nodes.append(NodeProcess("edge", endpoint))
+    car.wait()
+    happened = [(e.at, type(e).__name__) for e in car.gathered.events if e.operator == "scale"]
+    assert {name for _, name in happened} == {"Started", "Yielded", "Finished", "Sent"}
+    ats = [e.at for e in car.gathered.events]
+    assert ats == sorted(ats)
+    asked, answered = car.gathered.sent("count.count"), car.gathered.sent("scale.scaled")
+    assert answered.keys() <= asked.keys()
+    at = {(e.stream, e.t): e.at for e in car.gathered.events if hasattr(e, "stream") and not isinstance(e, Dropped)}
+    delays = [at["scale.scaled", t] - at["count.count", t] for t in answered]
+    assert min(delays) > 0, "an answer before its question: the clocks do not agree"
+
+
+@pytest.mark.real
+def test_a_killed_host_costs_its_answers_only_and_may_come_back(endpoint: str, nodes: list[NodeProcess]) -> None:
+    car = CarRun(FALLING, settings(endpoint), {"double": "edge"}, until=seconds(60))
+    nodes.append(NodeProcess("edge", endpoint))
+
+    def decided(condition: bool, many: int) -> bool:
+        return sum((v == FALLBACK) is condition for v in list(car.gathered.sent("decide.decision").values())) >= many
+
+    until(lambda: decided(False, 30))
+    nodes[0].kill()
+    until(lambda: decided(True, 50))
+    nodes.append(NodeProcess("edge", endpoint))
+    until(lambda: "host edge: is back" in car.told)
+    back = len(car.gathered.sent("decide.decision"))
+    until(lambda: sum(v != FALLBACK for v in list(car.gathered.sent("decide.decision").values())[back:]) >= 30)
+    car.stop()
+    assert car.error is None
+    decisions = car.gathered.sent("decide.decision")
+    assert all(value in (FALLBACK, 2 * (t // ms(10)) + 1) for t, value in decisions.items())
+    ticks = sorted(decisions)
+    assert max(b - a for a, b in zip(ticks, ticks[1:], strict=False)) <= ms(100), "the car never stopped deciding"
+    kinds = [type(e) for e in car.gathered.events if isinstance(e, (Fault, Recovered))]
+    assert kinds == [Fault, Recovered]
+    assert any(isinstance(e, Missed) for e in car.gathered.events)
+    assert nodes[1].wait() == 0
+
+
+@pytest.mark.real
+def test_an_operator_that_fails_on_a_host_ends_the_run_with_its_reason(endpoint: str, nodes: list[NodeProcess]) -> None:
+    text = FALLING.replace('"host_toys:Double"', '"host_toys:Break", args: {at: 20}')
+    car = CarRun(text, settings(endpoint), {"double": "edge"}, until=seconds(30))
+    nodes.append(NodeProcess("edge", endpoint))
+    car.wait()
+    assert isinstance(car.error, OperatorFailed)
+    assert "host edge: double: t=200000000: RuntimeError: as told" in str(car.error)
+    assert nodes[0].wait() == 1
+    assert "as told" in nodes[0].text
+
+
+@pytest.mark.real
+def test_what_a_host_cannot_build_is_reported_before_anything_runs(endpoint: str, nodes: list[NodeProcess]) -> None:
+    car = CarRun(TOY, settings(endpoint), {"scale": "edge"}, until=seconds(1))
+    nodes.append(NodeProcess("edge", endpoint))
+    # What the launcher can import need not be there.
+    nodes[0].close()
+    bare = NodeProcess("edge", endpoint, python_path=False)
+    nodes.append(bare)
+    car.wait()
+    assert isinstance(car.error, HostFailed)
+    assert "host edge" in str(car.error)
+    assert "there is no module toys" in str(car.error)
+    assert not car.gathered.events
+    assert bare.wait() == 1
+
+
+@pytest.mark.real
+def test_a_host_that_does_not_join_is_named_with_what_to_type_there(endpoint: str, nodes: list[NodeProcess]) -> None:
+    car = CarRun(TOY, settings(endpoint), {"scale": "edge"}, until=seconds(1), join_s=4)
+    nodes.append(NodeProcess("egde", endpoint))
+    car.wait()
+    assert isinstance(car.error, HostUnreachable)
+    assert "edge did not join within 4 s; egde did, but has no part" in str(car.error)
+    assert f"skylane node edge --connect {endpoint}" in str(car.error)
+    assert nodes[0].wait() == 1
+
+
+@pytest.mark.real
+def test_a_second_node_of_the_same_name_is_sent_away(endpoint: str, nodes: list[NodeProcess]) -> None:
+    car = CarRun(FALLING, settings(endpoint, silence_ms=500), {"double": "edge"}, until=seconds(60))
+    nodes.append(NodeProcess("edge", endpoint))
+    until(lambda: len(car.gathered.sent("decide.decision")) > 5)
+    nodes.append(NodeProcess("edge", endpoint))
+    assert nodes[1].wait() == 1
+    assert "another node is 'edge' already" in nodes[1].text
+    car.stop()
+    assert car.error is None
+    assert not any(isinstance(e, Fault) for e in car.gathered.events)
+    assert nodes[0].wait() == 0
+
+
+@pytest.mark.real
+def test_a_node_without_its_launcher_ends_by_itself(endpoint: str, nodes: list[NodeProcess]) -> None:
+    session = sessions.open_session(settings(endpoint))
+    token = session.liveliness().declare_token("skylane/launcher/launcher/1")
+    nodes.append(NodeProcess("edge", endpoint))
+    until(lambda: "waiting for a run" in nodes[0].text)
+    token.undeclare()
+    session.close()
+    assert nodes[0].wait() == 1
+    assert "the launcher is gone" in nodes[0].text
+
+
+# -- who gets in -----------------------------------------------------------------------------------------------------
+
+
+@openssl
+@pytest.mark.real
+def test_hosts_with_certificates_of_one_authority_run_together(
+    certificates: Certificates, nodes: list[NodeProcess]
+) -> None:
+    endpoint = f"tls/127.0.0.1:{free_port()}"
+    tls = certificates.of("car")
+    car = CarRun(TOY, settings(endpoint, tls=tls), {"scale": "edge"}, until=seconds(1))
+    nodes.append(NodeProcess("edge", endpoint, tls=certificates.of("edge")))
+    car.wait()
+    assert car.error is None
+    assert len(car.gathered.sent("half.low")) == 60
+    assert nodes[0].wait() == 0
+
+
+@openssl
+@pytest.mark.real
+def test_a_stranger_s_certificate_none_at_all_and_plain_text_are_refused(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    port = free_port()
+    listening = sessions.open_session(settings(f"tls/127.0.0.1:{port}", tls=certificates.of("car")))
+    (tmp_path / "strange").mkdir()
+    strange = Certificates(tmp_path / "strange", "stranger").of("edge")
+    own = certificates.authority_file
+
+    def refused(endpoint: str, tls: Tls | None) -> str:
+        with pytest.raises(SkylaneError) as error:
+            sessions.open_session(SessionSettings(connect=endpoint, tls=tls, connect_s=0.5)).close()
+        assert not listening.info.links()
+        return str(error.value)
+
+    try:
+        trusting = Tls(strange.certificate, strange.key, own)
+        assert "do not fit: tlsv1 alert unknown ca" in refused(f"tls/127.0.0.1:{port}", trusting)
+        assert "do not fit: unable to get local issuer" in refused(f"tls/127.0.0.1:{port}", strange)
+        assert "tls needs a certificate" in refused(f"tls/127.0.0.1:{port}", None)
+        assert "it may want tls" in refused(f"tcp/127.0.0.1:{port}", None)
+        assert "connection refused" in refused(f"tcp/127.0.0.1:{free_port()}", None)
+    finally:
+        listening.close()
+
+
+@pytest.mark.real
+def test_an_address_in_use_is_said_to_be(endpoint: str) -> None:
+    first = sessions.open_session(settings(endpoint))
+    try:
+        with pytest.raises(SkylaneError, match="the address is in use"):
+            sessions.open_session(settings(endpoint))
+    finally:
+        first.close()
+
+
+@pytest.mark.real
+def test_nobody_is_looked_for_and_nothing_listens_but_the_endpoint(endpoint: str) -> None:
+    before = set(psutil.Process().net_connections())
+    listening = sessions.open_session(settings(endpoint))
+    joining = sessions.open_session(SessionSettings(connect=endpoint))
+    try:
+        opened = set(psutil.Process().net_connections()) - before
+        waiting = [c for c in opened if c.status == psutil.CONN_LISTEN]
+        assert [f"tcp/{c.laddr.ip}:{c.laddr.port}" for c in waiting] == [endpoint]
+        assert not [c for c in opened if c.type.name == "SOCK_DGRAM"], "scouting would need a datagram socket"
+    finally:
+        joining.close()
+        listening.close()
