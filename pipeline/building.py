@@ -145,6 +145,8 @@ class _Builder:
             offered = {"seed": self.settings.seed}
             blank = not any(self._needs_world(name) for name in self.settings.operators if self._is_local(name))
             self.world = construct(factory, settings.args, offered, ("world",), self.problems, blank=blank)
+            if blank and self.world is not None:
+                self.world = BLANK
             if self.world not in (None, BLANK) and self.settings.engine != "virtual":
                 self.world = Exclusive(self.world)
 

@@ -61,22 +61,34 @@ def construct(
         else:
             annotation = hints.get(name, named[name].annotation if name in named else Any)
             ready[name] = _fitting(value, annotation, inside, problems)
-    for name, parameter in named.items():
-        if name in ready or name in args or name in meant:
-            continue
+    absent = {name: named[name] for name in named if name not in ready and name not in args and name not in meant}
+    whole = _offer(factory, absent, offered, ready, path, problems)
+    if not whole or len(problems.found) > before:
+        return None
+    if blank:
+        return object.__new__(factory) if isinstance(factory, type) else BLANK
+    return _call(factory, ready, path, problems)
+
+
+def _offer(
+    factory: Callable[..., Any],
+    absent: Mapping[str, inspect.Parameter],
+    offered: Mapping[str, Any],
+    ready: dict[str, Any],
+    path: FieldPath,
+    problems: Problems,
+) -> bool:
+    """Fill in what the run offers; False if something it should offer is broken."""
+    for name, parameter in absent.items():
         if offered.get(name) is BROKEN:
-            return None
+            return False
         if offered.get(name) is not None:
             ready[name] = offered[name]
         elif parameter.default is parameter.empty:
             what = "needs a world" if name == "world" else f"needs the argument {name!r}"
             hint = "add a world: section" if name == "world" else _example(name, parameter)
             problems.add(path[:-1] if path[-1:] == ("args",) else path, f"{_called(factory)} {what}", hint)
-    if len(problems.found) > before:
-        return None
-    if blank:
-        return object.__new__(factory) if isinstance(factory, type) else BLANK
-    return _call(factory, ready, path, problems)
+    return True
 
 
 def takes(factory: Callable[..., Any], name: str) -> bool:

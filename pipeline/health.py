@@ -18,8 +18,8 @@ PERIOD = ms(500)
 """Between two reports."""
 RECENT = 256
 """Callbacks and answers over which latency and period are taken."""
-HUNG_AFTER = ms(500)
-"""A callback that takes longer, and much longer than those before it, hangs."""
+HUNG_AFTER = ms(400)
+"""A callback that takes longer, and much longer than those before it, hangs. With ``PERIOD`` less than a second."""
 HUNG_TIMES = 5
 FIRST_HUNG_AFTER = seconds(5)
 """The same for an operator's first callback, which may load and compile."""
@@ -140,6 +140,7 @@ class _Row:
         "at",
         "behind_since",
         "drops",
+        "ended_at",
         "failing",
         "fault",
         "faults",
@@ -168,6 +169,8 @@ class _Row:
         self.working: tuple[int, int] | None = None
         """(t, since) of the callback under way."""
         self.hung_since: int | None = None
+        self.ended_at = 0
+        """When its last callback ended."""
         self.behind_since: int | None = None
         """Since when messages are lost because it does not take them in time."""
         self.lost_at = 0
@@ -269,7 +272,7 @@ class HealthMonitor:
             row = self._row(event.operator)
             row.latencies.add(event.at - event.started)
             if row.working is not None and row.working[0] == event.t:
-                row.working = None
+                row.working, row.ended_at = None, event.at
 
     def _missed(self, event: ev.Missed) -> None:
         row = self._row(event.operator)
@@ -313,7 +316,8 @@ class HealthMonitor:
             return  # its supervisor watches it
         since = row.hangs(now)
         if row.hung_since is not None and since != row.hung_since:
-            self._named.append(ev.Recovered(now, name, 0, row.process, now - row.hung_since, "its callback has ended"))
+            after = max(0, row.ended_at - row.hung_since)
+            self._named.append(ev.Recovered(now, name, 0, row.process, after, "its callback has ended"))
             row.hung_since = None
         if since is not None and row.hung_since is None:
             row.hung_since = since

@@ -30,6 +30,7 @@ PUBLIC = [
     "Output",
     "Profile",
     "Quality",
+    "Recipe",
     "RunResult",
     "SkylaneError",
     "Source",
@@ -68,7 +69,7 @@ def test_every_public_name_exists_and_is_documented() -> None:
 
 
 def test_nothing_else_is_public_by_accident() -> None:
-    submodules = {"benchmarks", "calibration", "cli", "commands", "testing"}
+    submodules = {"benchmarks", "calibration", "cli", "commands", "engines", "measuring", "testing"}
     modules = {name for name, value in vars(pipeline).items() if type(value).__name__ == "module"}
     loose = {n for n in vars(pipeline) if not n.startswith("_")} - set(PUBLIC) - modules - submodules
     assert not loose

@@ -89,6 +89,7 @@ class Watch:
     def _look(self) -> None:
         with self._guard:
             if self._origin is None or self._error is not None:
+                self._looked_at, self._step = time.monotonic_ns(), _wall_offset()
                 return
             try:
                 self._report(time.monotonic_ns() - self._origin)

@@ -15,6 +15,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -225,7 +226,7 @@ def limit_threads(count: int, environment: MutableMapping[str, str] = os.environ
     granted = []
     for name, (tell, ask) in _LIBRARIES.items():
         if name in sys.modules:
-            why = _tried(lambda tell=tell: tell(sys.modules, count))  # type: ignore[misc]
+            why = _tried(partial(tell, sys.modules, count))
             in_force = ask(sys.modules)
             if not why and in_force not in (count, None):
                 why = f"{name} was loaded with fewer threads" if in_force < count else f"{name} keeps its own"

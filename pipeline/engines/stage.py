@@ -267,22 +267,21 @@ class Stage:
     def perform(self, run: Run, actions: Sequence[Action]) -> None:
         """Do what the race says."""
         for action in actions:
-            kind = type(action)
-            if kind is Commit:
-                self._commit(run, action)  # type: ignore[arg-type]
-            elif kind is Cancel:
+            if isinstance(action, Commit):
+                self._commit(run, action)
+            elif isinstance(action, Cancel):
                 for work in run.works:
-                    if work.candidate == action.name and work.alive:  # type: ignore[union-attr]
+                    if work.candidate == action.name and work.alive:
                         work.ctx.alive = False
-                        self.host.stop(work, action.why)  # type: ignore[union-attr]
-            elif kind is CallHandler:
-                self._call_handler(run, action.reason)  # type: ignore[union-attr]
-            elif kind is Rollback:
+                        self.host.stop(work, action.why)
+            elif isinstance(action, CallHandler):
+                self._call_handler(run, action.reason)
+            elif isinstance(action, Rollback):
                 self._roll_back(run)
-            elif kind is CommitState:
-                versions.commit_finished(run, action.name)  # type: ignore[union-attr]
+            elif isinstance(action, CommitState):
+                versions.commit_finished(run, action.name)
             else:
-                self._late(run, action)  # type: ignore[arg-type]
+                self._late(run, action)
 
     def _commit(self, run: Run, commit: Commit) -> None:
         run.commit = commit

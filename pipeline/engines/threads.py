@@ -147,18 +147,10 @@ class ThreadEngine:
     # -- executing callbacks (outside the lock) ----------------------------------------------------------------------
 
     def _execute(self, work: Work, worker: Worker) -> None:
-        if not worker.enter(work):
+        began, value, failure = worker.perform(work, lambda: self._call(work, worker))
+        if not began:
             self._locked(work.stage.on_stopped, work, "stopped before it began")
             return
-        value: Any = None
-        failure: Exception | None = None
-        try:
-            value = self._call(work, worker)
-        except Aborted:
-            pass
-        except Exception as error:  # whatever an operator raises is its answer for t
-            failure = error
-        worker.leave()
         with contextlib.suppress(Aborted):
             if work.generator is not None:
                 work.generator.close()

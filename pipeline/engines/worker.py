@@ -7,6 +7,7 @@ import ctypes
 import queue
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from pipeline.definition import Aborted
 from pipeline.engines.work import Work
@@ -23,7 +24,9 @@ class Worker:
         self._guard = threading.Lock()
         self._current: Work | None = None
         self._injected = False
-        self._interrupted = threading.Event()
+        self._inside = False
+        """True while an exception may be sent."""
+        self._interrupted: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name=f"skylane.{name}", daemon=True)
         self._thread.start()
 
@@ -39,27 +42,43 @@ class Worker:
         self._jobs.put(None)
         self._thread.join(SHUTDOWN_S)
 
-    def enter(self, work: Work) -> bool:
-        """The callback is about to begin; False if it was stopped before."""
+    def perform(self, work: Work, callback: Callable[[], Any]) -> tuple[bool, Any, Exception | None]:
+        """Run the work's callback: (did it begin, its value, what it raised). Aborted ends it, and goes no further.
+
+        All in one frame: an exception that comes just as the callback ends must neither be lost nor take the job along.
+        """
+        began, value = False, None
+        failure: Exception | None = None
+        try:
+            began = self._enter(work)
+            if began:
+                value = callback()
+        except Aborted:
+            pass
+        except Exception as error:  # whatever an operator raises is its answer for t
+            failure = error
+        self._inside = False
+        while True:
+            try:
+                self._leave()
+                return began, value, failure
+            except Aborted:  # it was on its way already; no second one follows
+                pass
+
+    def _enter(self, work: Work) -> bool:
         with self._guard:
             if not work.ctx.alive:
                 return False
-            self._current = work
-            self._interrupted.clear()
+            self._interrupted = queue.SimpleQueue()
+            self._current, self._inside = work, True
             return True
 
-    def leave(self) -> None:
-        """The callback has ended; take back an exception that was on its way."""
-        while True:
-            try:
-                with self._guard:
-                    self._current = None
-                    if self._injected:
-                        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
-                        self._injected = False
-                return
-            except Aborted:
-                continue
+    def _leave(self) -> None:
+        with self._guard:
+            self._current = None
+            if self._injected:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
+                self._injected = False
 
     def abort(self, work: Work) -> None:
         """Raise Aborted inside the callback, if it is this work's."""
@@ -69,21 +88,21 @@ class Worker:
 
     def wait(self, work: Work, duration: int) -> None:
         """Let time pass inside a callback; ends at once when it is aborted."""
-        if self._interrupted.wait(max(0, duration) / 1e9):
+        with contextlib.suppress(queue.Empty):
+            self._interrupted.get(timeout=min(max(0, duration) / 1e9, threading.TIMEOUT_MAX))
             raise Aborted(f"t={work.run.t} is over")
 
     def _inject(self) -> None:
-        self._injected = True
-        self._interrupted.set()
         ident = self._thread.ident
-        if ident is not None:
+        if self._inside and ident is not None:
+            self._injected = True
+            self._interrupted.put(None)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Aborted))
 
     def _loop(self) -> None:
         self._settle()
         while True:
-            with contextlib.suppress(Aborted):
-                job = self._jobs.get()
-                if job is None:
-                    return
-                job()
+            job = self._jobs.get()
+            if job is None:
+                return
+            job()

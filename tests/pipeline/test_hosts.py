@@ -202,17 +202,13 @@ def test_an_operator_that_fails_on_a_host_ends_the_run_with_its_reason(endpoint:
 @pytest.mark.real
 def test_what_a_host_cannot_build_is_reported_before_anything_runs(endpoint: str, nodes: list[NodeProcess]) -> None:
     car = CarRun(TOY, settings(endpoint), {"scale": "edge"}, until=seconds(1))
-    nodes.append(NodeProcess("edge", endpoint))
-    # What the launcher can import need not be there.
-    nodes[0].close()
-    bare = NodeProcess("edge", endpoint, python_path=False)
-    nodes.append(bare)
+    nodes.append(NodeProcess("edge", endpoint, python_path=False))
     car.wait()
     assert isinstance(car.error, HostFailed)
     assert "host edge" in str(car.error)
     assert "there is no module toys" in str(car.error)
     assert not car.gathered.events
-    assert bare.wait() == 1
+    assert nodes[0].wait() == 1
 
 
 @pytest.mark.real

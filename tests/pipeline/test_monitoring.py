@@ -156,6 +156,16 @@ def test_a_jump_of_the_time_of_day_and_a_halt_of_the_whole_run_are_named(monkeyp
     assert watch.monitor.report(0).operators[0].state == "healthy"
 
 
+def test_the_time_that_a_run_takes_to_begin_is_no_halt() -> None:
+    plain = Plain()
+    watch = Watch([plain], {"see": ""})
+    watch._looked_at -= ms(9000)
+    watch._look()
+    watch.on_event(started())
+    watch._look()
+    assert plain.events == [started()]
+
+
 def test_several_observers_are_told_what_each_wants() -> None:
     follower, plain = Follower(), Plain()
     both = Several([follower, plain])

@@ -72,7 +72,8 @@ class _Engine(PartEngine):
     def beat(self) -> None:
         """Let the observer know the time."""
         with self._lock:
-            self.emit(_Beat(self.now()))  # type: ignore[arg-type]
+            beat: Any = _Beat(self.now())
+            self.emit(beat)
 
 
 class _Teller:

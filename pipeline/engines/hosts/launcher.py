@@ -209,8 +209,11 @@ class Hosts:
     def _rejoin(self, name: str, incarnation: str) -> None:
         part = msgspec.structs.replace(self._parts[name], epoch=self._parts[name].epoch + 1)
         self._parts[name] = part
-        answered = {entry.stream.rpartition(".")[0]: entry.watermark for entry in self._entries}
-        answered = {operator: t for operator, t in answered.items() if operator in part.operators}
+        answered: dict[str, int] = {}
+        for entry in self._entries:
+            operator = entry.stream.rpartition(".")[0]
+            if operator in part.operators:
+                answered[operator] = max(entry.watermark, answered.get(operator, entry.watermark))
         try:
             self._prepare(name, part)
             assert self._origin is not None

@@ -252,6 +252,11 @@ class ZenohEntry:
         self._thread.start()
 
     @property
+    def waiting(self) -> int:
+        """Messages that have come and were not taken in yet."""
+        return len(self._waiting)
+
+    @property
     def watermark(self) -> int:
         """How far the stream has been heard here."""
         return self._last
@@ -293,7 +298,7 @@ class ZenohEntry:
 
     def _take(self, payload: Any) -> None:
         if len(payload) > self._bytes_max:
-            self._refuse(f"a message of {len(payload) >> 20} MiB was refused")
+            self._refuse(f"a message of {len(payload) >> 10} KiB was refused")
             return
         try:
             head, value = unpack(self._type, payload.to_bytes())

@@ -147,6 +147,8 @@ class Node:
         self._launcher = ""
         """The incarnation of the launcher that is there; empty: none."""
         self._gone_since: float | None = None
+        self._back = False
+        """The launcher was gone and is there again."""
         self._over = False
         self._failure: SkylaneError | None = None
         self.runs = 0
@@ -190,6 +192,7 @@ class Node:
 
     def _note_launcher(self, name: str, incarnation: str, up: bool) -> None:
         if up:
+            self._back = self._gone_since is not None and incarnation == self._launcher
             self._launcher, self._gone_since = incarnation, None
         elif incarnation == self._launcher:
             self._gone_since = time.monotonic()
@@ -278,6 +281,11 @@ class Node:
         part, gone = self._part, self._gone_since
         if part is not None and part.over and not self._told:
             self._say_ended(part)
+        if self._back:
+            self._back = False
+            self._tell("the launcher is back")
+            if part is not None:
+                part.readers_are_back()
         if gone is None or time.monotonic() - gone < (self._patience_s if part is not None else 0.0):
             return
         self._tell("the launcher is gone")

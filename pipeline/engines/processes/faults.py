@@ -15,6 +15,8 @@ from pipeline.engines.processes.table import HEARTBEAT, OVERDUE_AT, StatusTable
 from pipeline.timestamps import FOREVER
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+STARVED_SHARE, STARVED_MAX = 0.5, 10
+"""A process that wants to run and gets less of a core than this share is waited for, this many times as long."""
 PATIENCE_NS = 2_000_000_000
 """With a process that cannot be restarted: to be wrong about it would end the run."""
 PRIORITY = 60
@@ -44,7 +46,13 @@ def look_at(process: Supervised, table: StatusTable, supervision: Supervision, n
     late = max(supervision.grace, 2 * supervision.heartbeat)
     if not process.restart and age <= PATIENCE_NS:
         return None
-    if age <= supervision.alive and not (overdue > supervision.grace and age > late):
+    if age <= late:
+        process.watched = None
+        return None
+    starved = _starved(process, now)
+    if age <= supervision.alive and not overdue > supervision.grace:
+        return None
+    if starved and age <= STARVED_MAX * supervision.alive:
         return None
     doing = state(process.popen.pid) if process.popen is not None else ""
     since = f"no heartbeat for {age / 1e6:.0f} ms"
@@ -53,6 +61,28 @@ def look_at(process: Supervised, table: StatusTable, supervision: Supervision, n
     if doing == "T":
         return "stopped", f"{since}: it was stopped"
     return "hung", f"{since}: it computes without letting go of the interpreter" if doing == "R" else since
+
+
+def _starved(process: Supervised, now: int) -> bool:
+    """It wants to run and the machine does not let it: that is not its fault, and a restart would make it worse."""
+    assert process.popen is not None
+    used, wants = _processor_time(process.popen.pid)
+    if process.watched is None:
+        process.watched = now, used
+    since, before = process.watched
+    return wants and (used - before) < STARVED_SHARE * (now - since)
+
+
+def _processor_time(pid: int) -> tuple[int, bool]:
+    """Nanoseconds that its threads have run, and whether one of them runs or would like to."""
+    total, wants = 0, False
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            total += int((thread / "schedstat").read_text(encoding="ascii").split()[0])
+            wants = wants or (thread / "stat").read_text(errors="replace").rpartition(") ")[2][:1] == "R"
+        except (OSError, ValueError, IndexError):
+            continue
+    return total, wants
 
 
 def state(pid: int) -> str:

@@ -32,6 +32,8 @@ class Supervised:
     down_since: int = 0
     """0: it is not."""
     restarts: int = 0
+    watched: tuple[int, int] | None = None
+    """Since when its heartbeat is late, and how long its threads had run by then."""
     lost_at: deque[int] = field(default_factory=deque)
 
     def backoff(self, now: int, supervision: Supervision) -> int | None:
