@@ -143,7 +143,7 @@ class Stage:
         elif run.race.fenced:
             self.intake.drop(joined, "late")
             return
-        run.values, run.origin, run.begun = values, origin, True
+        run.values, run.origin, run.begun, run.starting = values, origin, True, True
         if not self.operator.reentrant:
             self.open = run
         if self.rivals:
@@ -151,6 +151,8 @@ class Stage:
             self.rivals.start(run)
         if run.race.wants(LOCAL):
             self.start(Work(self, run, LOCAL, self.operator, self.states))
+        run.starting = False
+        self._let_go(run)
 
     def start(self, work: Work) -> None:
         """Set a candidate to work."""
@@ -193,6 +195,7 @@ class Stage:
             self.guard.recovered(run.t)
         self.perform(run, run.race.done(work.candidate, value, self.host.now()))
         self.rivals.follow(run, work.candidate)
+        self._let_go(run)
         self.pump()
 
     def on_failed(self, work: Work, why: str, error: BaseException | None) -> None:
@@ -211,6 +214,7 @@ class Stage:
             )
             failure.__cause__ = error
             self.host.crash(failure)
+        self._let_go(run)
         self.pump()
 
     def on_stopped(self, work: Work, why: str, value: Any = None) -> None:
@@ -219,6 +223,7 @@ class Stage:
         versions.roll_back(work.run.t, work.states.values())
         if value is not None:
             self.perform(work.run, work.run.race.done(work.candidate, value, self.host.now()))
+        self._let_go(work.run)
         self.pump()
 
     def on_answer(self, run: Run, value: Any) -> None:
@@ -230,6 +235,7 @@ class Stage:
         if self.host.observed:
             self.host.emit(ev.Handled(self.host.now(), self.name, run.t, "answered" if value is not None else "silent"))
         self.perform(run, run.race.answered(value, self.host.now()))
+        self._let_go(run)
         self.pump()
 
     def on_handler_failed(self, run: Run, why: str, outcome: str = "raised", error: Exception | None = None) -> None:
@@ -334,6 +340,10 @@ class Stage:
             for stream in self.streams:
                 stream.pass_watermark(TOP)
         self.watch.sealed(t)
+
+    def _let_go(self, run: Run) -> None:
+        if self.runs.get(run.t) is not run:
+            run.release()
 
     def _roll_back(self, run: Run) -> None:
         back_at = versions.undo(run, self.states)

@@ -25,7 +25,7 @@ from pipeline.engines.assembly import assemble
 from pipeline.engines.stage import Stage
 from pipeline.engines.work import AT_DEADLINE, AT_TICK, OperatorContext, Run, Work
 from pipeline.engines.worker import Worker
-from pipeline.errors import SkylaneError, described
+from pipeline.errors import described
 from pipeline.events import Event, Observer
 from pipeline.graph import ExecutionModel, Graph
 from pipeline.latency import LatencyModel, uniform

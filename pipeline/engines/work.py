@@ -80,6 +80,7 @@ class Run:
         "rolled_back",
         "stage",
         "started_at",
+        "starting",
         "t",
         "values",
         "withdrawn",
@@ -92,8 +93,16 @@ class Run:
         self.values: tuple[Envelope | None, ...] = ()
         self.works: list[Work] = []
         self.commit: Commit | None = None
-        self.begun = self.missed = self.rolled_back = self.withdrawn = False
+        self.begun = self.missed = self.rolled_back = self.starting = self.withdrawn = False
         self.handler: OperatorContext | None = None
+
+    def release(self) -> None:
+        """Sealed, and nobody works on it any more: let go of the messages. Without this the parts of a run, which know
+        each other, would keep them until the garbage collector comes, and it comes seldom.
+        """
+        if not self.starting and not any(work.alive for work in self.works):
+            self.values = ()
+            self.works.clear()
 
     def tighten(self, expires: int, spec: DeadlineSpec, now: int) -> None:
         """Another deadline of the same timestamp has started and expires first: it is the one that counts."""

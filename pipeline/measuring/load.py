@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.engines import realtime
+from pipeline.engines.threads import ThreadEngine
+
 BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    for _ in range(1_000_000):\n        pass\n"
 """A program that computes and ends when its parent does."""
 
@@ -30,6 +33,24 @@ def oversubscribed(times: float) -> Iterator[int]:
             process.kill()
         for process in processes:
             process.wait()
+
+
+def urgent_engine(urgency: realtime.Urgency | None) -> type[ThreadEngine]:
+    """A thread engine whose threads stand to the machine's other threads as told; None: as its own default is."""
+    return type("UrgentEngine", (ThreadEngine,), {"urgency": urgency})
+
+
+def in_force(engine: ThreadEngine) -> dict[str, Any]:
+    """What the machine granted to an engine that has run: the scheduler of each kind of thread, cores, interval."""
+    roles = ("timers", "handlers", "callbacks", "observers")
+    granted = {role: engine.granted.get(role, ()) for role in roles}
+    return {
+        "switch_interval_ms": realtime.SWITCH_INTERVAL_S * 1e3,
+        **{role: each[-1].in_force if each else "as any other program" for role, each in granted.items()},
+        "refused": [str(one) for each in granted.values() for one in each if one.why],
+        "cores": sorted(os.sched_getaffinity(0)),
+        "wakeups": "within one process",
+    }
 
 
 def load_average() -> float:

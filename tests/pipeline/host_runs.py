@@ -36,6 +36,30 @@ except SkylaneError as error:
     raise SystemExit(1)
 """
 
+CAR = """
+import sys, time
+from tests.pipeline.host_runs import CarRun
+from pipeline.engines.hosts.session import SessionSettings
+text, endpoint, far = sys.argv[1:]
+run = CarRun(text, SessionSettings(listen=endpoint, insecure=True), {far: "edge"}, until=60 * 10**9)
+told, seen = 0, 0
+ended = []
+import threading
+threading.Thread(target=lambda: ended.append(sys.stdin.read()), daemon=True).start()
+while not ended and run.error is None:
+    time.sleep(0.05)
+    lines, events = run.told[told:], run.gathered.events[seen:]
+    told, seen = told + len(lines), seen + len(events)
+    print(*lines, sep="\\n", end="\\n" if lines else "")
+    for e in events:
+        if getattr(e, "stream", "") == "decide.decision":
+            print("decided", e.t, e.value)
+    sys.stdout.flush()
+run.stop()
+print(run.error)
+raise SystemExit(run.error is not None)
+"""
+
 
 def free_port() -> int:
     with socket.socket() as found:
@@ -143,6 +167,50 @@ class CarRun:
         self.wait()
 
 
+class CarProcess:
+    """A CarRun in a process of its own, so that it can be on another machine."""
+
+    def __init__(self, text: str, endpoint: str, far: str, *, within: Sequence[str]) -> None:
+        self.said: list[str] = []
+        self.process = subprocess.Popen(
+            [*within, sys.executable, "-c", CAR, text, endpoint, far],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{TOYS}", "OMP_NUM_THREADS": "1"},
+        )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        self.said.extend(iter(self.process.stdout.readline, ""))
+
+    @property
+    def text(self) -> str:
+        return "".join(self.said)
+
+    def decided(self) -> dict[int, int]:
+        """t → decision."""
+        words = [line.split() for line in list(self.said) if line.startswith("decided")]
+        return {int(t): int(value) for _, t, value in words}
+
+    def stop(self) -> int:
+        """End the run; its exit code."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.process.wait(20)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._listener.join(5)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
 def until(condition: Callable[[], bool], timeout_s: float = 15) -> None:
     """Wait for something that happens in another process."""
     end = time.monotonic() + timeout_s
@@ -219,6 +287,10 @@ class TwoMachines:
             self._ip("-n", name, "address", "add", f"{address}/24", "dev", "cable")
             for device in ("lo", "cable"):
                 self._ip("-n", name, "link", "set", device, "up")
+
+    def within(self, name: str) -> list[str]:
+        """Words before a command that is to run there."""
+        return ["ip", "netns", "exec", name]
 
     def cable(self, plugged: bool) -> None:
         self._ip("-n", self.edge, "link", "set", "cable", "up" if plugged else "down")

@@ -14,7 +14,7 @@ pytest.importorskip("zenoh")
 from pipeline.engines.hosts import link
 from pipeline.engines.hosts.clocks import OffsetEstimate, Ping, RunClock
 from pipeline.engines.hosts.link import ZenohEntry, ZenohExit
-from pipeline.engines.hosts.session import SessionSettings, open_session
+from pipeline.engines.hosts.session import Sessions, SessionSettings, open_sessions
 from pipeline.engines.processes.wire import Head, pack
 from pipeline.messages import Envelope
 from pipeline.timestamps import TOP, Timestamp, ms
@@ -28,7 +28,7 @@ class Heard:
     """A sink that keeps everything; ``gate`` holds it back."""
 
     def __init__(self) -> None:
-        self.messages: list[tuple[Any, Any]] = []
+        self.messages: list[tuple[Sessions, Sessions]] = []
         self.gaps: list[tuple[int, int]] = []
         self.gate = threading.Event()
         self.gate.set()
@@ -46,10 +46,10 @@ class Heard:
 
 
 @pytest.fixture
-def sessions() -> Iterator[tuple[Any, Any]]:
+def sessions() -> Iterator[tuple[Sessions, Sessions]]:
     endpoint = f"tcp/127.0.0.1:{free_port()}"
-    car = open_session(SessionSettings(listen=endpoint))
-    edge = open_session(SessionSettings(connect=endpoint))
+    car = open_sessions(SessionSettings(listen=endpoint))
+    edge = open_sessions(SessionSettings(connect=endpoint))
     yield car, edge
     edge.close()
     car.close()
@@ -59,7 +59,7 @@ def envelope(t: int, value: Any, at: int = 7) -> Envelope:
     return Envelope(Timestamp(t), value, Timestamp(t), "final", "local", Timestamp(at))
 
 
-def connected(sessions: tuple[Any, Any], type_: type, **changes: Any) -> tuple[ZenohExit, ZenohEntry, Heard]:
+def connected(sessions: tuple[Sessions, Sessions], type_: type, **changes: Any) -> tuple[ZenohExit, ZenohEntry, Heard]:
     way_in = ZenohEntry(sessions[1], "run", "a.b", type_, here="edge", **changes)
     way_out = ZenohExit(sessions[0], "run", "a.b", readers=["edge"])
     until(lambda: way_out.reached)
@@ -71,7 +71,9 @@ def close(way_out: ZenohExit, way_in: ZenohEntry) -> None:
     way_in.close()
 
 
-def test_messages_watermarks_and_deadlines_arrive_in_order_as_they_were_sent(sessions: tuple[Any, Any]) -> None:
+def test_messages_watermarks_and_deadlines_arrive_in_order_as_they_were_sent(
+    sessions: tuple[Sessions, Sessions],
+) -> None:
     way_out, way_in, heard = connected(sessions, int)
     way_in.open(heard)
     way_out.send(envelope(10, 1), (("brake", 3, 500),))
@@ -84,7 +86,7 @@ def test_messages_watermarks_and_deadlines_arrive_in_order_as_they_were_sent(ses
     close(way_out, way_in)
 
 
-def test_what_came_before_the_entry_was_opened_has_waited(sessions: tuple[Any, Any]) -> None:
+def test_what_came_before_the_entry_was_opened_has_waited(sessions: tuple[Sessions, Sessions]) -> None:
     way_out, way_in, heard = connected(sessions, int)
     for t in range(3):
         way_out.send(envelope(t, t), ())
@@ -94,7 +96,7 @@ def test_what_came_before_the_entry_was_opened_has_waited(sessions: tuple[Any, A
     close(way_out, way_in)
 
 
-def test_a_slow_reader_gets_the_newest_and_is_told_how_many_are_missing(sessions: tuple[Any, Any]) -> None:
+def test_a_slow_reader_gets_the_newest_and_is_told_how_many_are_missing(sessions: tuple[Sessions, Sessions]) -> None:
     way_out, way_in, heard = connected(sessions, int)
     heard.gate.clear()
     way_in.open(heard)
@@ -111,7 +113,7 @@ def test_a_slow_reader_gets_the_newest_and_is_told_how_many_are_missing(sessions
     close(way_out, way_in)
 
 
-def test_while_the_network_is_busy_only_the_newest_picture_waits(sessions: tuple[Any, Any]) -> None:
+def test_while_the_network_is_busy_only_the_newest_picture_waits(sessions: tuple[Sessions, Sessions]) -> None:
     way_out, way_in, heard = connected(sessions, Frame)
     way_in.open(heard)
     picture = Frame(rgb=np.full((100, 300, 3), 5, np.uint8))
@@ -140,7 +142,7 @@ def test_while_the_network_is_busy_only_the_newest_picture_waits(sessions: tuple
     close(way_out, way_in)
 
 
-def test_the_end_of_a_stream_reaches_a_reader_that_has_missed_it(sessions: tuple[Any, Any]) -> None:
+def test_the_end_of_a_stream_reaches_a_reader_that_has_missed_it(sessions: tuple[Sessions, Sessions]) -> None:
     way_out = ZenohExit(sessions[0], "run", "a.b", readers=["edge"])
     way_out.send(envelope(1, 1), ())
     way_out.send(TOP, ())
@@ -151,7 +153,7 @@ def test_the_end_of_a_stream_reaches_a_reader_that_has_missed_it(sessions: tuple
     close(way_out, way_in)
 
 
-def test_a_reader_that_is_back_hears_at_once_how_far_the_stream_is(sessions: tuple[Any, Any]) -> None:
+def test_a_reader_that_is_back_hears_at_once_how_far_the_stream_is(sessions: tuple[Sessions, Sessions]) -> None:
     way_out, way_in, _ = connected(sessions, int)
     way_out.send(envelope(5, 1), ())
     until(lambda: way_out.counters.sent == 1)
@@ -167,11 +169,11 @@ def test_a_reader_that_is_back_hears_at_once_how_far_the_stream_is(sessions: tup
     close(way_out, again)
 
 
-def put(session: Any, head: Head, value: Any = None) -> None:
-    session.put("skylane/run/a.b", pack(head, value))
+def put(sessions: Sessions, head: Head, value: Any = None) -> None:
+    sessions.urgent.put("skylane/run/run/a.b", pack(head, value))
 
 
-def test_an_earlier_incarnation_of_the_writer_is_not_listened_to_any_more(sessions: tuple[Any, Any]) -> None:
+def test_an_earlier_incarnation_of_the_writer_is_not_listened_to_any_more(sessions: tuple[Sessions, Sessions]) -> None:
     _, way_in, heard = connected(sessions, int)
     way_in.open(heard)
     put(sessions[0], Head(t=1, number=1, epoch=0), 1)
@@ -184,7 +186,7 @@ def test_an_earlier_incarnation_of_the_writer_is_not_listened_to_any_more(sessio
     way_in.close()
 
 
-def test_bytes_of_strangers_are_counted_reported_once_and_harm_nobody(sessions: tuple[Any, Any]) -> None:
+def test_bytes_of_strangers_are_counted_reported_once_and_harm_nobody(sessions: tuple[Sessions, Sessions]) -> None:
     _, way_in, heard = connected(sessions, int, bytes_max=1 << 16)
     said: list[tuple[str, str]] = []
     way_in.open(heard, report=lambda stream, what: said.append((stream, what)))
@@ -195,7 +197,7 @@ def test_bytes_of_strangers_are_counted_reported_once_and_harm_nobody(sessions: 
     hostile += [bytes(pack(Head(t=-5, number=1), 1)), bytes(pack(Head(t=TOP, number=1), 1))]
     hostile += [bytes(pack(Head(t=5, number=1), "text")), bytes(pack(Head(t=2**63 + 5, number=1), 1))]
     for data in hostile:
-        sessions[0].put("skylane/run/a.b", data)
+        sessions[0].urgent.put("skylane/run/run/a.b", data)
     put(sessions[0], Head(t=6, number=1), 1)
     until(lambda: heard.ts == [6])
     assert way_in.counters.unreadable == len(hostile)
@@ -206,7 +208,7 @@ def test_bytes_of_strangers_are_counted_reported_once_and_harm_nobody(sessions: 
     way_in.close()
 
 
-def test_times_are_converted_between_the_clocks_on_both_ways(sessions: tuple[Any, Any]) -> None:
+def test_times_are_converted_between_the_clocks_on_both_ways(sessions: tuple[Sessions, Sessions]) -> None:
     def clock(change: int) -> RunClock:
         estimate = OffsetEstimate()
         estimate.add(Ping(0, 1000, 1000, 0))
@@ -231,7 +233,9 @@ def test_times_are_converted_between_the_clocks_on_both_ways(sessions: tuple[Any
     close(way_out, way_in)
 
 
-def test_what_cannot_travel_is_reported_at_the_exit_and_the_next_message_goes(sessions: tuple[Any, Any]) -> None:
+def test_what_cannot_travel_is_reported_at_the_exit_and_the_next_message_goes(
+    sessions: tuple[Sessions, Sessions],
+) -> None:
     way_out, way_in, heard = connected(sessions, object)
     said: list[str] = []
     way_out.report = lambda stream, what: said.append(what)

@@ -18,7 +18,17 @@ from pipeline.engines.hosts.session import HostUnreachable, InvalidEndpoint, Ses
 from pipeline.errors import OperatorFailed, SkylaneError
 from pipeline.events import Dropped, Fault, Missed, Recovered
 from pipeline.timestamps import ms, seconds
-from tests.pipeline.host_runs import HAS_OPENSSL, CarRun, Certificates, NodeProcess, free_port, until
+from tests.pipeline.host_runs import (
+    HAS_OPENSSL,
+    CarProcess,
+    CarRun,
+    Certificates,
+    NodeProcess,
+    TwoMachines,
+    free_port,
+    missing_for_namespaces,
+    until,
+)
 from tests.pipeline.host_toys import FALLBACK
 
 TOY = """\
@@ -27,8 +37,9 @@ duration: 20s
 engine: threads
 operators:
   count: {use: "toys:Counter", args: {upto: 60}}
-  scale: {use: "toys:Scale", args: {factor: 3}, inputs: {value: count.count}}
-  half: {use: "toys:Split", inputs: {value: scale.scaled}}
+  scale:
+    {use: "toys:Scale", args: {factor: 3}, inputs: {value: count.count}, queue: {value: keep_last(99)}}
+  half: {use: "toys:Split", inputs: {value: scale.scaled}, queue: {value: keep_last(99)}}
   camera: {use: "host_toys:Camera", args: {side: 200}}
   look: {use: "host_toys:Look", inputs: {frame: camera.frame}}
 """
@@ -142,6 +153,19 @@ def test_two_hosts_say_the_same_as_one_process(endpoint: str, nodes: list[NodePr
     counters = car.engine.ended["edge"].counters
     assert counters["count.count"]["received"] == counters["scale.scaled"]["sent"] == 60
     assert not any(each[kind] for each in counters.values() for kind in ("missing", "late", "unreadable"))
+
+
+@pytest.mark.real
+def test_hosts_that_do_not_see_each_other_meet_at_the_launcher(endpoint: str, nodes: list[NodeProcess]) -> None:
+    host_of = {"camera": "front", "look": "edge", "scale": "front", "half": "edge"}
+    car = CarRun(TOY, settings(endpoint), host_of, until=seconds(1))
+    nodes.extend(NodeProcess(name, endpoint) for name in ("front", "edge"))
+    car.wait()
+    assert car.error is None
+    assert [node.wait() for node in nodes] == [0, 0]
+    assert set(car.gathered.sent("half.low").values()) == {3 * n - 1 for n in range(60)}
+    assert len(car.gathered.sent("look.brightest")) >= 45
+    assert car.engine.ended["edge"].counters["camera.frame"]["received"] >= 45
 
 
 @pytest.mark.real
@@ -268,6 +292,18 @@ def test_hosts_with_certificates_of_one_authority_run_together(
 
 @openssl
 @pytest.mark.real
+def test_a_host_cannot_take_another_one_s_name(certificates: Certificates, nodes: list[NodeProcess]) -> None:
+    endpoint = f"tls/127.0.0.1:{free_port()}"
+    car = CarRun(TOY, settings(endpoint, tls=certificates.of("car")), {"scale": "edge"}, until=seconds(1), join_s=6)
+    nodes.append(NodeProcess("edge", endpoint, tls=certificates.of("front")))
+    car.wait()
+    assert isinstance(car.error, HostUnreachable)
+    assert "edge did not join within 6 s; a certificate in the name of front is connected" in str(car.error)
+    assert "is the certificate's common name 'edge'?" in nodes[0].text
+
+
+@openssl
+@pytest.mark.real
 def test_a_stranger_s_certificate_none_at_all_and_plain_text_are_refused(
     tmp_path: Path, certificates: Certificates
 ) -> None:
@@ -279,7 +315,7 @@ def test_a_stranger_s_certificate_none_at_all_and_plain_text_are_refused(
 
     def refused(endpoint: str, tls: Tls | None) -> str:
         with pytest.raises(SkylaneError) as error:
-            sessions.open_session(SessionSettings(connect=endpoint, tls=tls, connect_s=0.5)).close()
+            sessions.open_session(SessionSettings(connect=endpoint, tls=tls, connect_s=1.5)).close()
         assert not listening.info.links()
         return str(error.value)
 
@@ -317,3 +353,44 @@ def test_nobody_is_looked_for_and_nothing_listens_but_the_endpoint(endpoint: str
     finally:
         joining.close()
         listening.close()
+
+
+# -- two machines ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def machines() -> Iterator[TwoMachines]:
+    missing = missing_for_namespaces()
+    if missing:
+        pytest.skip(missing)
+    made = TwoMachines()
+    yield made
+    made.close()
+
+
+@pytest.mark.real
+def test_a_cable_that_is_pulled_and_plugged_in_again_costs_answers_in_between_only(
+    machines: TwoMachines, nodes: list[NodeProcess]
+) -> None:
+    endpoint = f"tcp/{machines.CAR}:7447"
+    car = CarProcess(FALLING, endpoint, "double", within=machines.within(machines.car))
+    try:
+        nodes.append(NodeProcess("edge", endpoint, insecure=True, within=machines.within(machines.edge)))
+        until(lambda: sum(v != FALLBACK for v in car.decided().values()) > 30)
+        machines.cable(plugged=False)
+        until(lambda: "host edge: is gone" in car.text)
+        fallbacks = sum(v == FALLBACK for v in car.decided().values())
+        until(lambda: sum(v == FALLBACK for v in car.decided().values()) > fallbacks + 50)
+        machines.cable(plugged=True)
+        until(lambda: "host edge: is back" in car.text)
+        before = len(car.decided())
+        until(lambda: sum(v != FALLBACK for v in list(car.decided().values())[before:]) > 30)
+        assert car.stop() == 0
+    finally:
+        car.close()
+    decisions = car.decided()
+    assert all(value in (FALLBACK, 2 * (t // ms(10)) + 1) for t, value in decisions.items())
+    ticks = sorted(decisions)
+    assert max(b - a for a, b in zip(ticks, ticks[1:], strict=False)) <= ms(150), "the car never stopped deciding"
+    assert nodes[0].wait() == 0
+    assert "the launcher is back" in nodes[0].text

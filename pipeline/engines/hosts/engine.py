@@ -5,6 +5,7 @@ Decides which streams cross and when the run is over. How a host runs its part i
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -98,8 +99,11 @@ class HostEngine:
         """
         hosted = self.hosted
         others = {name: operators for name, operators in self._parts.items() if name != hosted.here}
+        session = hosted.session
+        if not session.names:
+            session = dataclasses.replace(session, names=tuple(others))
         with Hosts(
-            hosted.session,
+            session,
             hosted.here,
             on_host=self._on_host,
             on_events=self.merger.add,

@@ -32,7 +32,7 @@ from pipeline.engines.hosts.protocol import (
     events_key,
     silent,
 )
-from pipeline.engines.hosts.session import HostUnreachable, SessionSettings, library, open_session
+from pipeline.engines.hosts.session import HostUnreachable, SessionSettings, library, open_sessions
 from pipeline.errors import SkylaneError
 from pipeline.events import Event
 
@@ -65,7 +65,8 @@ class Hosts:
         self._on_host, self._on_events, self._on_ended, self._report = on_host, on_events, on_ended, report
         zenoh = library()
         self._direct = zenoh.handlers.Callback
-        self._session = open_session(settings)
+        self._sessions = open_sessions(settings)
+        session = self._session = self._sessions.urgent
         self.run = f"{self._session.zid()}"
         self._changed = threading.Condition()
         self._present: dict[str, str] = {}
@@ -81,7 +82,6 @@ class Hosts:
         self._exits: list[ZenohExit] = []
         self._entries: list[ZenohEntry] = []
         self._events = msgspec.msgpack.Decoder(list[Event])
-        session = self._session
         self._declared = [
             session.declare_queryable(CLOCK, self._direct(_tell_time, indirect=False)),
             session.declare_queryable(ended_key(self.run), self._note_ended),
@@ -108,13 +108,16 @@ class Hosts:
         missing, others = sorted(wanted - self._present.keys()), sorted(self._present.keys() - wanted)
         what = f"{', '.join(missing)} did not join within {timeout_s:g} s"
         what += f"; {', '.join(others)} did, but has no part in this run" if others else ""
+        strangers = {str(link.auth_identifier) for link in self._session.info.links() if link.auth_identifier}
+        strangers -= set(self.settings.names or strangers)
+        what += f"; a certificate in the name of {', '.join(sorted(strangers))} is connected" if strangers else ""
         return HostUnreachable(
             what, where=self.settings.listen, hint=f"there: skylane node {missing[0]} --connect {self.settings.listen}"
         )
 
     def exit(self, stream: str, readers: Iterable[str]) -> ZenohExit:
         """The way out of a stream that is written here."""
-        way_out = ZenohExit(self._session, self.run, stream, readers=readers)
+        way_out = ZenohExit(self._sessions, self.run, stream, readers=readers)
         way_out.report = self._report
         self._exits.append(way_out)
         return way_out
@@ -122,7 +125,7 @@ class Hosts:
     def entry(self, stream: str, type_: type) -> ZenohEntry:
         """The way in for a stream that another host writes; ``open`` it before ``begin``."""
         way_in = ZenohEntry(
-            self._session, self.run, stream, type_, here=self.here, bytes_max=self.settings.message_bytes_max
+            self._sessions, self.run, stream, type_, here=self.here, bytes_max=self.settings.message_bytes_max
         )
         self._entries.append(way_in)
         return way_in
@@ -295,7 +298,7 @@ class Hosts:
         self._presence.close()
         for declared in self._declared:
             declared.undeclare()
-        self._session.close()
+        self._sessions.close()
 
     def __enter__(self) -> Hosts:
         return self

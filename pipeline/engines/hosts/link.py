@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from pipeline.engines.border import NoExit, Starts
 from pipeline.engines.hosts.clocks import RunClock
-from pipeline.engines.hosts.session import MESSAGE_BYTES_MAX, library
+from pipeline.engines.hosts.session import MESSAGE_BYTES_MAX, Sessions, library
 from pipeline.engines.processes.wire import Head, pack, unpack
 from pipeline.errors import SkylaneError, described
 from pipeline.messages import Envelope
@@ -69,9 +69,9 @@ def _unheard(stream: str, what: str) -> None:
     """Nobody has asked to be told."""
 
 
-def key(run: str, stream: str) -> str:
-    """Where a run's stream is found."""
-    return f"skylane/{run}/{stream}"
+def key(run: str, stream: str, *, large: bool = False) -> str:
+    """Where a run's stream is found, as long as its messages are small, and afterwards."""
+    return f"skylane/run/{run}/{stream}" + ("/large" if large else "")
 
 
 class ZenohExit(NoExit):
@@ -81,9 +81,9 @@ class ZenohExit(NoExit):
     streams pass it. A closed stream stays closed for readers that come later: they are asked until they know.
     """
 
-    def __init__(self, session: Any, run: str, stream: str, *, readers: Iterable[str], epoch: int = 0) -> None:
-        self._zenoh, self._session = library(), session
-        self._key, self.stream, self._epoch = key(run, stream), stream, epoch
+    def __init__(self, sessions: Sessions, run: str, stream: str, *, readers: Iterable[str], epoch: int = 0) -> None:
+        self._zenoh, self._sessions = library(), sessions
+        self._run_id, self.stream, self._epoch = run, stream, epoch
         self.counters = Counters()
         self.clock: RunClock | None = None
         """Set before the run begins where the clock here is not the launcher's."""
@@ -142,8 +142,9 @@ class ZenohExit(NoExit):
 
     def _publish(self, *, large: bool) -> Any:
         zenoh = self._zenoh
-        return self._session.declare_publisher(
-            self._key,
+        session = self._sessions.bulk if large else self._sessions.urgent
+        return session.declare_publisher(
+            key(self._run_id, self.stream, large=large),
             congestion_control=zenoh.CongestionControl.BLOCK,
             priority=zenoh.Priority.DATA_LOW if large else zenoh.Priority.INTERACTIVE_HIGH,
             express=not large,
@@ -165,7 +166,7 @@ class ZenohExit(NoExit):
                 else:
                     self._ask()
             except self._zenoh.ZError:
-                if self._session.is_closed():
+                if self._sessions.urgent.is_closed():
                     return
                 self.counters.overtaken += 1
 
@@ -176,7 +177,7 @@ class ZenohExit(NoExit):
             self._refuse(described(error))
             return
         if len(data) > LARGE_BYTES and not self._large:
-            # Only ever downwards: what was sent before with a higher priority cannot be overtaken.
+            # Only ever downwards: what was sent before on the quicker way is not overtaken.
             self._large = True
             self._publisher = self._publish(large=True)
         self._publisher.put(data)
@@ -209,7 +210,8 @@ class ZenohExit(NoExit):
     def _ask(self) -> None:
         for reader in self.readers - self._told:
             data = bytes(pack(self._head(TOP, (), self._number)))
-            if ask(self._session, f"{self._key}/closed/{reader}", data, timeout_s=ASK_S) == b"yes":
+            where = f"{key(self._run_id, self.stream)}/closed/{reader}"
+            if ask(self._sessions.urgent, where, data, timeout_s=ASK_S) == b"yes":
                 self._told.add(reader)
 
 
@@ -218,7 +220,7 @@ class ZenohEntry:
 
     def __init__(
         self,
-        session: Any,
+        sessions: Sessions,
         run: str,
         stream: str,
         type_: type,
@@ -243,8 +245,11 @@ class ZenohEntry:
         # On the network's own thread: it must only note what came, and never wait.
         note = zenoh.handlers.Callback(self._note, indirect=False)
         answer = zenoh.handlers.Callback(self._answer, indirect=False)
-        self._subscriber = session.declare_subscriber(key(run, stream), note)
-        self._queryable = session.declare_queryable(f"{key(run, stream)}/closed/{here}", answer)
+        self._declared = [
+            sessions.urgent.declare_subscriber(key(run, stream), note),
+            sessions.bulk.declare_subscriber(key(run, stream, large=True), note),
+            sessions.urgent.declare_queryable(f"{key(run, stream)}/closed/{here}", answer),
+        ]
 
     def open(self, sink: Sink, *, clock: RunClock | None = None, report: Report | None = None) -> None:
         """From now on everything goes to ``sink``, first what has waited."""
@@ -266,7 +271,7 @@ class ZenohEntry:
         with self._arrived:
             self._over = True
             self._arrived.notify()
-        for declared in (self._subscriber, self._queryable):
+        for declared in self._declared:
             declared.undeclare()
         if self._thread.ident is not None:
             self._thread.join(JOIN_S)

@@ -28,13 +28,15 @@ from pipeline.engines.hosts.protocol import (
     decoded,
     ended_key,
 )
-from pipeline.engines.hosts.session import HostUnreachable, SessionSettings, library, open_session
+from pipeline.engines.hosts.session import HostUnreachable, Sessions, SessionSettings, library, open_sessions
 from pipeline.errors import SkylaneError, described
 from pipeline.timestamps import format_duration
 
 PINGS_FIRST, PING_FIRST_S, PING_S, PING_TIMEOUT_S = 16, 0.01, 0.25, 1.0
 PATIENCE_S = 10.0
 """A launcher that is gone for so long does not come back."""
+PUZZLED_S = 3.0
+"""Connected for so long, a node should have heard of a launcher."""
 STEP_S = 0.1
 TELL_S = 1.0
 
@@ -139,7 +141,7 @@ class Node:
         """``stay``: wait for another run afterwards. ``patience_s``: how long a launcher may be gone."""
         self.name, self.settings, self._tell = name, settings, tell
         self._stay, self._patience_s = stay, patience_s
-        self._session: Any = None
+        self._sessions: Sessions | None = None
         self._clock: ClockFollower | None = None
         self._commands: queue.SimpleQueue[tuple[Command | None, Any]] = queue.SimpleQueue()
         self._part: Part | None = None
@@ -147,6 +149,7 @@ class Node:
         self._launcher = ""
         """The incarnation of the launcher that is there; empty: none."""
         self._gone_since: float | None = None
+        self._puzzled_at = 0.0
         self._back = False
         """The launcher was gone and is there again."""
         self._over = False
@@ -160,7 +163,8 @@ class Node:
         """
         zenoh = library()
         self._tell(f"connecting to {self.settings.connect}")
-        self._session = session = open_session(self.settings)
+        self._sessions = open_sessions(self.settings)
+        session = self._sessions.urgent
         try:
             self._clock = ClockFollower(session, self._report)
             control = control_key(self.name, str(session.zid()))
@@ -168,6 +172,7 @@ class Node:
             presence = Presence(session, f"{LAUNCHERS}/*/*", self._note_launcher)
             token = session.liveliness().declare_token(control)
             self._tell(f"joined as {self.name}, waiting for a run")
+            self._puzzled_at = time.monotonic() + PUZZLED_S
             while not self._over:
                 self._step()
             token.undeclare()
@@ -182,7 +187,8 @@ class Node:
             self._part.close()
         if self._clock is not None:
             self._clock.close()
-        self._session.close()
+        if self._sessions is not None:
+            self._sessions.close()
 
     # -- on the network's threads ------------------------------------------------------------------------------------
 
@@ -230,13 +236,13 @@ class Node:
         return Answer("a command that cannot be read", hint="do both hosts have the same version?")
 
     def _prepare(self, description: Description) -> Answer:
-        assert self._clock is not None
+        assert self._clock is not None and self._sessions is not None
         if self._part is not None:
             self._part.close()
             self._part = None
         offset = self._clock.check()
         self._tell(f"{description.name}: building {', '.join(description.operators)}")
-        self._part = Part(self._session, description, bytes_max=self.settings.message_bytes_max, report=self._report)
+        self._part = Part(self._sessions, description, bytes_max=self.settings.message_bytes_max, report=self._report)
         self._told = False
         return Answer(uncertainty=offset.uncertainty)
 
@@ -274,13 +280,17 @@ class Node:
             self._tell(f"{part.description.name}: failed: {part.error}")
             if not self._stay and isinstance(part.error, SkylaneError):
                 self._failure = part.error
+        assert self._sessions is not None
         data = msgspec.msgpack.encode(ended)
-        self._told = ask(self._session, ended_key(part.description.run), data, timeout_s=TELL_S) is not None
+        self._told = ask(self._sessions.urgent, ended_key(part.description.run), data, timeout_s=TELL_S) is not None
 
     def _look_around(self) -> None:
         part, gone = self._part, self._gone_since
         if part is not None and part.over and not self._told:
             self._say_ended(part)
+        if not self._launcher and time.monotonic() > self._puzzled_at:
+            self._puzzled_at = float("inf")
+            self._tell(f"nobody answers there; is the certificate's common name {self.name!r}?")
         if self._back:
             self._back = False
             self._tell("the launcher is back")

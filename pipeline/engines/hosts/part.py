@@ -14,7 +14,7 @@ from pipeline.definition import Operator
 from pipeline.engines.hosts.clocks import RunClock
 from pipeline.engines.hosts.link import ZenohEntry, ZenohExit
 from pipeline.engines.hosts.protocol import Begin, Description, Ended, events_key
-from pipeline.engines.hosts.session import library
+from pipeline.engines.hosts.session import Sessions, library
 from pipeline.engines.part import PartEngine
 from pipeline.errors import SkylaneError, described
 from pipeline.events import Event, Sent
@@ -89,7 +89,7 @@ class Part:
     """A host's part, from the description to the end. Raises the SkylaneError that says why it cannot be built."""
 
     def __init__(
-        self, session: Any, description: Description, *, bytes_max: int, report: Callable[[str, str], None]
+        self, sessions: Sessions, description: Description, *, bytes_max: int, report: Callable[[str, str], None]
     ) -> None:
         self.description, self._report = description, report
         run, host = description.run, description.host
@@ -100,12 +100,12 @@ class Part:
         for operator in self._operators:
             operator.warm_up()
         self.exits = {
-            stream: ZenohExit(session, run, stream, readers=readers, epoch=description.epoch)
+            stream: ZenohExit(sessions, run, stream, readers=readers, epoch=description.epoch)
             for stream, readers in description.exits.items()
         }
         self.entries = [
             ZenohEntry(
-                session,
+                sessions,
                 run,
                 stream,
                 port_type(graph, stream),
@@ -115,7 +115,7 @@ class Part:
             )
             for stream in description.entries
         ]
-        self._events = EventTeller(session, run, host) if description.watched else None
+        self._events = EventTeller(sessions.bulk, run, host) if description.watched else None
         self._engine: PartEngine | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="skylane.part", daemon=True)

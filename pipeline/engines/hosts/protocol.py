@@ -101,12 +101,12 @@ class Ended(msgspec.Struct, frozen=True):
 
 def events_key(run: str, host: str) -> str:
     """Where a node tells what happens on it."""
-    return f"skylane/{run}/events/{host}"
+    return f"skylane/run/{run}/events/{host}"
 
 
 def ended_key(run: str) -> str:
     """Where a node tells that its part is over."""
-    return f"skylane/{run}/ended"
+    return f"skylane/run/{run}/ended"
 
 
 def control_key(host: str, incarnation: str) -> str:

@@ -10,24 +10,30 @@ import json
 import re
 import socket
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.errors import MissingExtra, SkylaneError, UsageError
 
 MESSAGE_BYTES_MAX = 64 << 20
 """A message above this is refused wherever it arrives; a picture of 12 megapixels has 36 MiB."""
-SEND_BUFFER_BYTES = 256 << 10
-"""What may wait in the kernel, where priorities count no more: 2 ms at 1 Gbit/s, 200 ms at 10 Mbit/s."""
+SEND_BUFFER_BYTES = 128 << 10
+"""What may wait in the kernel, where a newer picture cannot overtake an older one any more; Linux takes it twice."""
 SILENCE_MS = 2000
 """A host that was silent for so long is gone; a process that ends is noticed at once."""
 CONNECT_S = 10.0
+ATTEMPT_S = 3.0
 PROBE_S = 2.0
 
 
 class HostUnreachable(SkylaneError):
     """Another host cannot be connected to, or has not joined in time."""
+
+
+class HostRefused(HostUnreachable):
+    """Another host is there, but one of the two does not trust the other."""
 
 
 class CannotListen(SkylaneError):
@@ -56,6 +62,8 @@ class SessionSettings:
     tls: Tls | None = None
     insecure: bool = False
     """Plain tcp on an address that others can reach: anybody there may read, write and run operators."""
+    names: tuple[str, ...] = ()
+    """Who may join, each by a certificate with its name as common name (tls, where it listens). Empty: any name."""
     scouting: bool = False
     """Look for other hosts by multicast and gossip."""
     connect_s: float = CONNECT_S
@@ -119,6 +127,30 @@ def check(settings: SessionSettings) -> Endpoint:
     return endpoint
 
 
+class Sessions(NamedTuple):
+    """A host's ways to the others: what is urgent must not wait in the buffers of a connection behind what is large."""
+
+    urgent: Any
+    bulk: Any
+
+    def close(self) -> None:
+        """Let go of the network."""
+        for session in dict.fromkeys(self):
+            session.close()
+
+
+def open_sessions(settings: SessionSettings) -> Sessions:
+    """A connection for what is urgent and one for what is large. Raises as ``open_session``."""
+    urgent = open_session(settings)
+    if settings.listen:
+        return Sessions(urgent, urgent)  # the others connect twice
+    try:
+        return Sessions(urgent, open_session(settings))
+    except BaseException:
+        urgent.close()
+        raise
+
+
 def open_session(settings: SessionSettings) -> Any:
     """An open ``zenoh.Session``: a router where it listens, a client where it connects; close it.
 
@@ -126,21 +158,27 @@ def open_session(settings: SessionSettings) -> Any:
     """
     endpoint = check(settings)
     zenoh = library()
-    try:
-        return zenoh.open(_config(zenoh, settings))
-    except zenoh.ZError as error:
-        if settings.listen:
-            raise _not_listening(endpoint, str(error)) from error
-        raise _unreachable(endpoint, settings) from error
+    until = time.monotonic() + settings.connect_s
+    while True:
+        # In short attempts: Ctrl-C is heard between them, and certificates that do not fit end it at once.
+        left_s = max(0.1, min(ATTEMPT_S, until - time.monotonic()))
+        try:
+            return zenoh.open(_config(zenoh, settings, left_s))
+        except zenoh.ZError as error:
+            if settings.listen:
+                raise _not_listening(endpoint, str(error)) from error
+            refused = _unreachable(endpoint, settings)
+            if isinstance(refused, HostRefused) or time.monotonic() >= until:
+                raise refused from error
 
 
-def _config(zenoh: Any, settings: SessionSettings) -> Any:
+def _config(zenoh: Any, settings: SessionSettings, connect_s: float) -> Any:
     listening = bool(settings.listen)
     values: dict[str, Any] = {
         "mode": "router" if listening else "client",
         "listen/endpoints": [settings.listen] if listening else [],
         "connect/endpoints": [] if listening else [settings.connect],
-        "connect/timeout_ms": int(settings.connect_s * 1000),
+        "connect/timeout_ms": int(connect_s * 1000),
         "connect/exit_on_failure": True,
         "connect/retry": {"period_init_ms": 200, "period_max_ms": 1000, "period_increase_factor": 2},
         "listen/timeout_ms": 0,
@@ -165,10 +203,46 @@ def _config(zenoh: Any, settings: SessionSettings) -> Any:
             f"transport/link/tls/{side}_certificate": str(settings.tls.certificate),
             f"transport/link/tls/{side}_private_key": str(settings.tls.key),
         }
+    if listening and settings.tls is not None and settings.names:
+        values["access_control"] = _access(settings.names)
     config = zenoh.Config()
     for key, value in values.items():
         config.insert_json5(key, json.dumps(value))
     return config
+
+
+def _access(names: tuple[str, ...]) -> dict[str, Any]:
+    """Each host speaks in its own name only; whoever has another certificate of the authority is not heard."""
+    common = ["skylane/clock", "skylane/launcher/**", "skylane/run/**"]
+    return {
+        "enabled": True,
+        "default_permission": "deny",
+        "rules": [
+            {
+                "id": name,
+                "permission": "allow",
+                "messages": list(_MESSAGES),
+                "flows": ["ingress", "egress"],
+                "key_exprs": [f"skylane/hosts/{name}/**", *common],
+            }
+            for name in names
+        ],
+        "subjects": [{"id": name, "cert_common_names": [name]} for name in names],
+        "policies": [{"rules": [name], "subjects": [name]} for name in names],
+    }
+
+
+_MESSAGES = (
+    "put",
+    "delete",
+    "declare_subscriber",
+    "query",
+    "reply",
+    "declare_queryable",
+    "liveliness_token",
+    "liveliness_query",
+    "declare_liveliness_subscriber",
+)
 
 
 def _not_listening(endpoint: Endpoint, text: str) -> SkylaneError:
@@ -196,7 +270,8 @@ def _unreachable(endpoint: Endpoint, settings: SessionSettings) -> HostUnreachab
                 what = waited
     except ssl.SSLError as error:
         reason = (getattr(error, "verify_message", "") or error.reason or str(error)).lower().replace("_", " ")
-        what, hint = f"the certificates do not fit: {reason}", "both sides need certificates of the same authority"
+        hint = "both sides need certificates of the same authority"
+        return HostRefused(f"the certificates do not fit: {reason}", where=endpoint.text, hint=hint)
     except OSError as error:
         what = f"{waited}: {(error.strerror or str(error)).lower()}"
     return HostUnreachable(what, where=endpoint.text, hint=hint)

@@ -49,7 +49,7 @@ class SharedMemoryFailed(SkylaneError):
 class Loan:
     """A piece of shared memory that is being filled, and what pins it once it was sent."""
 
-    __slots__ = ("__weakref__", "address", "claim", "in_use", "lent", "pin", "sample", "size")
+    __slots__ = ("__weakref__", "address", "claim", "in_use", "lender", "pin", "sample", "size")
 
     def __init__(self, sample: Any, address: int, size: int, in_use: dict[int, None]) -> None:
         self.sample, self.address, self.size, self.in_use = sample, address, size, in_use
@@ -57,8 +57,8 @@ class Loan:
         in_use[address] = None
         self.claim: weakref.ref[Any] | None = None
         """The one prepared message that lies in it."""
-        self.lent = False
-        """True: arrays of ours lie in it, which somebody may still look at when it was sent."""
+        self.lender: Any = None
+        """The port whose memory it is, if arrays of ours lie in it that somebody may look at after it was sent."""
         self.pin: Any = None
         """The message that was sent, as a reader holds it: its memory is not used again."""
 

@@ -161,7 +161,7 @@ class StreamWriter:
         loan = self._take(LINE_BYTES + size + self._beside + _HEAD_BYTES, _FREE_FOR_PREPARING)
         if loan is None:
             return np.empty(shape, dtype)
-        loan.lent = True
+        loan.lender = self._port
         if self._own is None:
             self._read_own()
         return np.ndarray(shape, dtype, view_of(loan.address, loan.size, loan), LINE_BYTES)
@@ -224,7 +224,7 @@ class StreamWriter:
         encoded, where, loan = message.encoded, message.where, message.loan
         rest = message.tail + last
         fits = loan is not None and loan.sample is not None and loan.size >= where.tail + len(rest)
-        if loan is None or not fits or (loan.lent and len(self._pins) >= BORROWED_MAX):
+        if loan is None or not fits or (loan.lender is not None and len(self._pins) >= BORROWED_MAX):
             loan = self._take(wire.layout(encoded).end + len(last), 0)
             if loan is None:
                 raise SharedMemoryFailed(f"all {LOANS_MAX} messages on loan are in use", where=self.stream)
@@ -241,7 +241,7 @@ class StreamWriter:
                 if self._unpinned is not None:
                     self._pin(self._unpinned())
                 sample.assume_init().send()
-                self._unpinned = weakref.ref(loan) if loan.lent else None
+                self._unpinned = None if loan.lender is None else weakref.ref(loan)
             except Exception as error:
                 raise SharedMemoryFailed(f"a message cannot be sent: {error}", where=self.stream) from error
 

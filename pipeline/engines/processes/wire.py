@@ -195,6 +195,9 @@ def unpack(type_: Any, buffer: Any) -> tuple[Head, Any]:
         return head, decoders.decode(data, memory, offsets)
     except UnreadableMessage:
         raise
+    except named.UnknownClass as error:
+        hint = "its module must be imported in every process that reads it"
+        raise UnreadableMessage(f"a message cannot be read: {error}", hint=hint) from error
     except Exception as error:  # also what the payload's own __post_init__ raises
         raise UnreadableMessage(
             f"a message of {name.decode(errors='replace')} cannot be read: {error}",
@@ -327,7 +330,13 @@ def _class_of(type_: Any, name: bytes) -> type:
     text = name.decode()
     if text.startswith("numpy:") and text != "numpy:ndarray":
         return np.dtype(text.removeprefix("numpy:")).type
-    return named.find_class(text, type_)
+    try:
+        return named.find_class(text, type_)
+    except named.UnknownClass:
+        # The module that a process was started with has another name there.
+        if isinstance(type_, type) and text.partition(":")[2] == type_.__qualname__ and named.holds_data(type_):
+            return type_
+        raise
 
 
 def _stands_for(cls: type, type_: Any) -> bool:

@@ -1,0 +1,517 @@
+"""Streams in shared memory: nothing is copied that need not be, nothing is lost unseen, nothing is left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.engines.processes import shared
+from pipeline.engines.processes.leftovers import MEMORY, leftovers, remove_leftovers
+from pipeline.engines.processes.segments import SharedMemoryFailed, SharedMemoryFull, free_bytes
+from pipeline.engines.processes.shared import SharedNode, StreamReader, StreamWriter
+from pipeline.engines.processes.wakeup import Wakeup
+from pipeline.engines.processes.wire import Head, UnreadableMessage
+from pipeline.messages import Message, readonly
+
+SHAPE = (100, 100, 3)
+
+
+class Picture(Message, frozen=True, kw_only=True):
+    rgb: NDArray[np.uint8]
+    depth_m: NDArray[np.float32] | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        readonly(self.rgb)
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest) -> str:
+    return f"test-{os.getpid()}-{request.node.name}"
+
+
+@pytest.fixture
+def node(run: str) -> Iterator[SharedNode]:
+    node = SharedNode(run, "here")
+    yield node
+    node.close()
+    assert leftovers_of(run) == []
+
+
+@pytest.fixture
+def writer(node: SharedNode) -> StreamWriter:
+    return node.writer("camera.frames")
+
+
+@pytest.fixture
+def reader(node: SharedNode, writer: StreamWriter) -> StreamReader:
+    return node.reader("camera.frames", Picture)
+
+
+def leftovers_of(run: str) -> list[str]:
+    return [line for line in leftovers() if run in line]
+
+
+def send(writer: StreamWriter, t: int, value: Any) -> None:
+    writer.send(Head(t=t, number=t), writer.prepare(value))
+
+
+def picture(writer: StreamWriter, fill: int) -> Picture:
+    rgb = writer.loan(SHAPE)
+    rgb[:] = fill
+    return Picture(rgb=rgb)
+
+
+def loaned(writer: StreamWriter, fill: int) -> tuple[NDArray[Any], str]:
+    """As a picture, but of classes that every process knows."""
+    return picture(writer, fill).rgb, "picture"
+
+
+def taken(reader: StreamReader) -> list[Any]:
+    """Everything there is; heads only."""
+    found = []
+    while (message := reader.take()) is not None:
+        found.append(message[0].t)
+    return found
+
+
+def address(array: NDArray[Any]) -> int:
+    return int(array.ctypes.data)
+
+
+def test_a_message_comes_with_its_head_and_its_value(writer: StreamWriter, reader: StreamReader) -> None:
+    head = Head(t=3, origin=2, at=1, quality="final", winner="fast", number=4, epoch=5, starts=(("brake", 1, 2),))
+    writer.send(head, writer.prepare(Picture(rgb=np.arange(12, dtype=np.uint8).reshape(2, 2, 3), note="copied")))
+    message = reader.take()
+    assert message is not None
+    assert message[0] == head
+    assert message[1].note == "copied"
+    assert message[1].rgb.tolist() == np.arange(12).reshape(2, 2, 3).tolist()
+    assert reader.take() is None
+
+
+def test_a_watermark_needs_no_value(writer: StreamWriter, reader: StreamReader) -> None:
+    writer.send(Head(t=9, empty=True))
+    assert reader.take() == (Head(t=9, empty=True), None)
+
+
+def test_a_loaned_array_is_sent_where_it_lies(writer: StreamWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = picture(writer, 7)
+    monkeypatch.setattr(shared, "copy_in", lambda *_: pytest.fail("copied"))
+    prepared = writer.prepare(value)
+    writer.send(Head(t=1), prepared)
+    assert prepared.loan is not None
+    assert address(value.rgb) == prepared.loan.address + 64
+
+
+def test_a_part_of_a_loaned_array_is_sent_where_it_lies(
+    writer: StreamWriter, reader: StreamReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaned = writer.loan((64, 64, 3))
+    loaned[:] = np.arange(64, dtype=np.uint8)[:, None, None]
+    monkeypatch.setattr(shared, "copy_in", lambda *_: pytest.fail("copied"))
+    send(writer, 1, Picture(rgb=loaned[16:32]))
+    message = reader.take()
+    assert message is not None
+    assert message[1].rgb[:, 0, 0].tolist() == list(range(16, 32))
+
+
+def test_what_does_not_lie_in_one_piece_is_copied(writer: StreamWriter, reader: StreamReader) -> None:
+    loaned = writer.loan(SHAPE)
+    loaned[:] = np.arange(100, dtype=np.uint8)[:, None, None]
+    send(writer, 1, Picture(rgb=loaned[::2]))
+    message = reader.take()
+    assert message is not None
+    assert message[1].rgb[:, 0, 0].tolist() == list(range(0, 100, 2))
+
+
+def test_other_arrays_go_with_a_loaned_one_from_the_second_time_on(writer: StreamWriter, reader: StreamReader) -> None:
+    for t in (1, 2):
+        rgb = writer.loan(SHAPE)
+        rgb[:] = t
+        prepared = writer.prepare(Picture(rgb=rgb, depth_m=np.full((100, 100), 1.5, np.float32)))
+        assert prepared.loan is not None
+        assert (prepared.loan.address + 64 == address(rgb)) is (t == 2)
+        writer.send(Head(t=t), prepared)
+        message = reader.take()
+        assert message is not None
+        assert (message[1].rgb == t).all()
+        assert (message[1].depth_m == 1.5).all()
+
+
+def test_two_values_in_one_loan_do_not_disturb_each_other(writer: StreamWriter, reader: StreamReader) -> None:
+    rgb = writer.loan(SHAPE)
+    rgb[:] = 1
+    first = writer.prepare(Picture(rgb=rgb, note="first"))
+    second = writer.prepare(Picture(rgb=rgb, note="second"))
+    for t, prepared in enumerate((first, second)):
+        writer.send(Head(t=t), prepared)
+    messages = [reader.take(), reader.take()]
+    assert [m[1].note for m in messages if m is not None] == ["first", "second"]
+    assert all((m[1].rgb == 1).all() for m in messages if m is not None)
+
+
+def test_a_sent_array_keeps_its_content_for_as_long_as_somebody_here_holds_it(
+    writer: StreamWriter, reader: StreamReader
+) -> None:
+    held = []
+    for t in range(60):
+        value = picture(writer, t)
+        send(writer, t, value)
+        if t % 3 == 0:
+            held.append((t, value))
+        del value
+        reader.take()
+    assert all((value.rgb == t).all() for t, value in held)
+
+
+def test_a_received_array_keeps_its_content_for_as_long_as_a_view_of_it_lives(
+    writer: StreamWriter, reader: StreamReader
+) -> None:
+    send(writer, 0, picture(writer, 42))
+    message = reader.take()
+    assert message is not None
+    view = message[1].rgb[10:20].T
+    del message
+    assert reader.borrowed == 1
+    for t in range(1, 60):
+        send(writer, t, picture(writer, t))
+        reader.take()
+    assert (view == 42).all()
+    del view
+    assert reader.borrowed == 0
+
+
+def test_received_arrays_are_read_only(writer: StreamWriter, reader: StreamReader) -> None:
+    send(writer, 1, picture(writer, 1))
+    message = reader.take()
+    assert message is not None
+    with pytest.raises(ValueError):
+        message[1].rgb[0] = 1
+
+
+def test_loans_that_are_never_sent_go_back(writer: StreamWriter) -> None:
+    for _ in range(10 * shared.LOANS_MAX):
+        writer.loan(SHAPE)
+    for _ in range(10 * shared.LOANS_MAX):
+        writer.prepare(Picture(rgb=np.zeros(SHAPE, np.uint8)))
+    gc.collect()
+    assert not writer._in_use
+
+
+def test_a_writer_that_holds_all_loans_can_still_send(writer: StreamWriter, reader: StreamReader) -> None:
+    loans = [writer.loan(SHAPE) for _ in range(2 * shared.LOANS_MAX)]
+    prepared = [writer.prepare(Picture(rgb=np.full(SHAPE, i, np.uint8))) for i in range(shared.LOANS_MAX)]
+    for t, each in enumerate(prepared[:4]):
+        writer.send(Head(t=t), each)
+        message = reader.take()
+        assert message is not None
+        assert (message[1].rgb == t).all()
+    assert len(loans) == 2 * shared.LOANS_MAX
+
+
+def test_who_holds_too_many_messages_gets_copies_of_further_ones(writer: StreamWriter, reader: StreamReader) -> None:
+    held = []
+    for t in range(3 * shared.BORROWED_MAX):
+        send(writer, t, Picture(rgb=np.full((2, 2, 3), t, np.uint8)))
+        held.append(reader.take())
+    assert reader.copied == 2 * shared.BORROWED_MAX
+    assert reader.borrowed == shared.BORROWED_MAX
+    assert all((m[1].rgb == t).all() for t, m in enumerate(held) if m is not None)
+    held.clear()
+    send(writer, 0, picture(writer, 1))
+    held.append(reader.take())
+    assert reader.borrowed == 1
+
+
+def test_messages_without_arrays_are_not_held(writer: StreamWriter, node: SharedNode) -> None:
+    reader = node.reader("camera.frames", object)
+    held = []
+    for t in range(2 * shared.BORROWED_MAX):
+        send(writer, t, (t, "text"))
+        held.append(reader.take())
+    assert (reader.borrowed, reader.copied) == (0, 0)
+
+
+def test_a_slow_reader_loses_the_oldest_and_sees_the_gap(writer: StreamWriter, node: SharedNode) -> None:
+    slow, fast = (node.reader("camera.frames", Picture, depth=depth) for depth in (2, 16))
+    for t in range(10):
+        send(writer, t, picture(writer, t))
+    assert taken(slow) == [8, 9]
+    assert taken(fast) == list(range(10))
+
+
+def test_a_late_reader_gets_the_last_message(writer: StreamWriter, node: SharedNode) -> None:
+    for t in range(3):
+        send(writer, t, picture(writer, t))
+    late = node.reader("camera.frames", Picture)
+    writer.greet()
+    assert taken(late) == [2]
+
+
+def test_two_writers_reach_the_same_reader(node: SharedNode, writer: StreamWriter, reader: StreamReader) -> None:
+    standby = node.writer("camera.frames")
+    for t in range(4):
+        send((writer, standby)[t % 2], t, picture((writer, standby)[t % 2], t))
+    assert sorted(taken(reader)) == [0, 1, 2, 3]
+
+
+def test_streams_do_not_mix(node: SharedNode, writer: StreamWriter) -> None:
+    other = node.reader("camera.depth", Picture)
+    send(writer, 1, picture(writer, 1))
+    assert other.take() is None
+
+
+def test_a_message_of_another_type_is_unreadable_and_the_next_is_not(
+    writer: StreamWriter, reader: StreamReader
+) -> None:
+    send(writer, 1, "no picture")
+    send(writer, 2, picture(writer, 2))
+    with pytest.raises(UnreadableMessage):
+        reader.take()
+    assert taken(reader) == [2]
+
+
+@pytest.mark.parametrize("size", [10**13, 2**62, 2**70])
+def test_full_memory_names_the_stream_and_the_size_and_the_writer_goes_on(
+    writer: StreamWriter, reader: StreamReader, size: int
+) -> None:
+    with pytest.raises(SharedMemoryFull, match=rf"camera\.frames.*{str(size)[:6]}"):
+        writer.loan((size,))
+    send(writer, 1, picture(writer, 1))
+    assert taken(reader) == [1]
+
+
+def test_memory_that_runs_out_while_it_is_filled_is_an_error_not_a_crash(
+    writer: StreamWriter, reader: StreamReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system lets one reserve more than there is, and ends who writes to it."""
+    size = min(free_bytes(), 2**33) + 2**30
+    if size > free_bytes():
+        monkeypatch.setattr(shared, "free_bytes", lambda: 2 * size)
+        with pytest.raises(SharedMemoryFull):
+            writer.loan((size,))
+    monkeypatch.undo()
+    monkeypatch.setattr(shared, "populate", lambda *_: False)
+    with pytest.raises(SharedMemoryFull):
+        writer.loan((50_000_000,))
+    monkeypatch.undo()
+    send(writer, 1, picture(writer, 1))
+    assert taken(reader) == [1]
+
+
+def test_several_threads_may_prepare_and_send(writer: StreamWriter, node: SharedNode) -> None:
+    reader = node.reader("camera.frames", Picture, depth=shared.DEPTH_MAX)
+    wrong: list[str] = []
+
+    def work(k: int) -> None:
+        for i in range(8):
+            value = picture(writer, k) if i % 2 else Picture(rgb=np.full(SHAPE, k, np.uint8))
+            send(writer, k, value)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counts = [0] * 4
+    while (message := reader.take()) is not None:
+        counts[message[0].t] += 1
+        if not (message[1].rgb == message[0].t).all():
+            wrong.append(f"torn picture of {message[0].t}")
+        del message
+    assert counts == [8] * 4
+    assert not wrong
+
+
+def test_views_stay_valid_after_everything_was_closed(run: str) -> None:
+    node = SharedNode(run, "here")
+    writer, reader = node.writer("a.b"), node.reader("a.b", Picture)
+    value = picture(writer, 3)
+    send(writer, 1, value)
+    message = reader.take()
+    assert message is not None
+    node.close()
+    assert (message[1].rgb == 3).all()
+    assert (value.rgb == 3).all()
+    with pytest.raises(SharedMemoryFailed, match="closed"):
+        writer.loan(SHAPE)
+    assert reader.take() is None
+
+
+def test_a_run_that_is_closed_leaves_nothing_behind(run: str) -> None:
+    before = set(MEMORY.glob("skylane_*"))
+    first, second = SharedNode(run, "first"), SharedNode(run, "second")
+    send(first.writer("a.b"), 1, Picture(rgb=np.zeros(SHAPE, np.uint8)))
+    second.reader("a.b", Picture)
+    mine = set(MEMORY.glob("skylane_*")) - before
+    assert mine
+    first.close()
+    assert leftovers_of(run) == []
+    second.close()
+    assert not [path for path in mine if path.exists()]
+
+
+def test_a_living_run_is_not_a_leftover(node: SharedNode, writer: StreamWriter, reader: StreamReader) -> None:
+    assert not [line for line in remove_leftovers() if node.run in line]
+    send(writer, 1, picture(writer, 1))
+    assert taken(reader) == [1]
+
+
+def test_a_depth_that_cannot_be_is_refused(node: SharedNode) -> None:
+    with pytest.raises(SharedMemoryFailed, match="depth"):
+        node.reader("a.b", object, depth=shared.DEPTH_MAX + 1)
+
+
+def test_a_ring_wakes_who_waits_now_or_later() -> None:
+    wakeup = Wakeup.create()
+    assert not wakeup.wait(0.0)
+    wakeup.ring()
+    wakeup.ring()
+    assert wakeup.wait(None)
+    assert not wakeup.wait(0.0)
+    threading.Thread(target=wakeup.ring).start()
+    assert wakeup.wait(5.0)
+    wakeup.close()
+
+
+CHILD = """
+import sys, numpy as np
+sys.path[:0] = [{root!r}]
+from pipeline.engines.processes.shared import SharedNode
+from pipeline.engines.processes.wire import Head
+node = SharedNode({run!r}, "child")
+{what}
+print("ready", flush=True)
+sys.stdin.readline()
+{then}
+sys.stdin.read()
+"""
+WRITES = """
+writer = node.writer("camera.frames")
+loan = writer.loan((100, 100, 3)); loan[:] = 5
+prepared = writer.prepare((loan, "sent by the child"))
+writer.send(Head(t=1), prepared)
+half = writer.loan((100, 100, 3)); unsent = writer.prepare("half done")
+"""
+READS = """
+reader = node.reader("camera.frames", object)
+print("open", flush=True)
+sys.stdin.readline()
+held = reader.take()
+assert held is not None
+"""
+
+
+def child(run: str, what: str, then: str = "") -> subprocess.Popen[str]:
+    code = CHILD.format(run=run, what=what, then=then, root=str(Path(__file__).parents[2]))
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == ("open\n" if "reader" in what else "ready\n")
+    return process
+
+
+def answer(process: subprocess.Popen[str], expected: str) -> None:
+    """Let a child go on, and wait until it has."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == expected
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    with process:
+        process.kill()
+
+
+@pytest.mark.real
+def test_a_writer_killed_while_it_writes_costs_nothing_but_its_message(node: SharedNode, run: str) -> None:
+    reader = node.reader("camera.frames", object)
+    kill(child(run, WRITES))
+    message = reader.take()
+    assert message is not None
+    assert message[1][1] == "sent by the child"
+    assert (message[1][0] == 5).all()
+    node.remove_dead()
+    assert (message[1][0] == 5).all()
+    for k in range(shared._WRITERS_MAX):  # the places of the dead are free again
+        kill(child(run, WRITES))
+        assert taken(reader) == [1], k
+        node.remove_dead()
+    writer = node.writer("camera.frames")
+    send(writer, 2, "next")
+    assert taken(reader) == [2]
+
+
+@pytest.mark.real
+def test_what_a_writer_has_sent_arrives_although_it_was_killed_and_removed(node: SharedNode, run: str) -> None:
+    reader = node.reader("camera.frames", object)
+    process = child(run, WRITES, "writer.send(Head(t=2), writer.prepare('last words')); print('said', flush=True)")
+    assert taken(reader) == [1]
+    answer(process, "said\n")
+    kill(process)
+    node.remove_dead()
+    assert taken(reader) == [2]
+
+
+@pytest.mark.real
+def test_readers_killed_while_they_hold_a_message_cost_nothing(node: SharedNode, run: str) -> None:
+    writer = node.writer("camera.frames")
+    for _ in range(3):
+        process = child(run, READS)
+        send(writer, 1, loaned(writer, 1))
+        answer(process, "ready\n")
+        kill(process)
+        for t in range(3 * shared.DEPTH_MAX):
+            send(writer, t, loaned(writer, t))
+        node.remove_dead()
+        for t in range(3 * shared.DEPTH_MAX):
+            send(writer, t, loaned(writer, t))
+    gc.collect()
+    assert not writer._in_use
+    reader = node.reader("camera.frames", object)
+    send(writer, 7, loaned(writer, 7))
+    assert taken(reader)[-1] == 7
+
+
+@pytest.mark.real
+def test_a_frozen_reader_does_not_hold_up_the_writer(node: SharedNode, run: str) -> None:
+    writer, reader = node.writer("camera.frames"), node.reader("camera.frames", object)
+    process = child(run, READS)
+    process.send_signal(signal.SIGSTOP)
+    for t in range(5 * shared.DEPTH_MAX):
+        send(writer, t, loaned(writer, t % 256))
+        assert taken(reader) == [t]
+    kill(process)
+
+
+@pytest.mark.real
+def test_a_run_that_was_killed_is_found_and_removed_completely(run: str) -> None:
+    before = set(MEMORY.glob("skylane_*"))
+    process = child(run, WRITES)
+    second = child(run, READS)
+    mine = set(MEMORY.glob("skylane_*")) - before
+    kill(process)
+    assert leftovers_of(run) == []
+    kill(second)
+    assert len(leftovers_of(run)) == 1
+    assert all(path.exists() for path in mine)
+    assert len([line for line in remove_leftovers() if run in line]) == 1
+    assert not [path for path in mine if path.exists()]
+    assert leftovers_of(run) == []
+    node = SharedNode(run, "again")
+    writer, reader = node.writer("camera.frames"), node.reader("camera.frames", object)
+    send(writer, 1, "works")
+    assert taken(reader) == [1]
+    node.close()
