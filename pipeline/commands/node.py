@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.errors import UsageError
 
 CONNECT_S = 60.0
+PATIENCE_S = 10.0
 
 
 def join(
@@ -21,6 +22,7 @@ def join(
     insecure: bool = False,
     stay: bool = False,
     connect_s: float = CONNECT_S,
+    patience_s: float = PATIENCE_S,
     quiet: bool = False,
 ) -> None:
     """Take part in runs as the host ``name`` until the launcher says that no other follows.
@@ -52,4 +54,4 @@ def join(
             console.print(f"[dim]{time.monotonic() - began:8.2f} s[/]  [bold]{name}[/]  ", end="")
             console.print(line, markup=False)
 
-    Node(name, settings, tell, stay=stay).serve()
+    Node(name, settings, tell, stay=stay, patience_s=patience_s).serve()

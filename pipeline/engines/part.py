@@ -5,6 +5,7 @@ Decides what enters and what leaves. How it travels is the exits' business, who 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.engines.border import Border, Exit, Starts
 from pipeline.engines.stage import Stage
 from pipeline.engines.threads import ThreadEngine
 from pipeline.engines.work import AT_FAIL, Work
+from pipeline.engines.worker import Worker
 from pipeline.events import Dropped, Observer
 from pipeline.graph import Graph
 from pipeline.latency import LatencyModel
@@ -41,6 +43,9 @@ class PartEngine(ThreadEngine):
         self.part = Assembled()
         super().__init__(graph, latency, observers, stop=stop)
         self._origin = origin or 0
+        self.receiver = 0
+        """The thread that takes in what comes; it may run a callback that begins by it, which saves a change of threads."""
+        self._job: Callable[[], None] | None = None
         self._preparing = {
             name: [self.border.exits[s.name] for s in stage.streams if s.name in self.border.exits]
             for name, stage in self.stages.items()
@@ -49,6 +54,17 @@ class PartEngine(ThreadEngine):
     def _assemble(self) -> dict[str, Stage]:
         self.part = assemble_part(self.graph, self, self.border)
         return self.part.stages
+
+    def _begin(self, work: Work, worker: Worker) -> None:
+        if self._job is None and self.receiver == threading.get_ident() and not work.operator.reentrant:
+            self._job = lambda: self._execute(work, worker)
+        else:
+            super()._begin(work, worker)
+
+    def job(self) -> Callable[[], None] | None:
+        """The callback that the last arrival has started, for the receiving thread to run."""
+        job, self._job = self._job, None
+        return job
 
     # -- from elsewhere ----------------------------------------------------------------------------------------------
 

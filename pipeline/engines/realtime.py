@@ -10,6 +10,7 @@ import ctypes
 import gc
 import os
 import platform
+import resource
 import signal
 import struct
 import sys
@@ -26,8 +27,12 @@ MCL_CURRENT, MCL_FUTURE = 1, 2
 FIFO_TIMERS, FIFO_HANDLERS = 52, 51
 """SCHED_FIFO priorities where the callbacks have none; else 2 and 1 above theirs."""
 FAVOURED_NICE, FAVOURED_SLICE_NS = -20, 100_000
-SWITCH_INTERVAL_S = 0.0001
-"""A thread that computes in Python keeps the interpreter's lock this long when another one wants it."""
+SWITCH_INTERVAL_S, UNPRIVILEGED_SWITCH_INTERVAL_S = 0.0001, 0.0005
+"""A thread that computes in Python keeps the interpreter's lock this long when another one wants it.
+
+Where threads that hold it can lose the processor to any other program, shorter turns only add to the crowd that waits.
+"""
+CAP_SYS_NICE = 23
 TIMER_SLACK_NS = 1_000
 GARBAGE_THRESHOLDS = (50_000, 50, 1_000)
 """Allocations that survive before the collector looks at each generation; CPython's own: 700, 10, 10."""
@@ -202,8 +207,20 @@ class Urgency(msgspec.Struct, frozen=True):
             granted = fifo(self.callbacks + 1 + above if self.callbacks else (FIFO_TIMERS if above else FIFO_HANDLERS))
         return (granted, favour()) if granted.why else (granted,)
 
+    @property
+    def switch_interval_s(self) -> float:
+        """How long a thread may keep the interpreter's lock: short turns need threads that keep the processor."""
+        return SWITCH_INTERVAL_S if self.asks and may_be_urgent() else UNPRIVILEGED_SWITCH_INTERVAL_S
+
 
 ORDINARY = Urgency(asks=False)
+
+
+def may_be_urgent() -> bool:
+    """True if this process may use SCHED_FIFO."""
+    if resource.getrlimit(resource.RLIMIT_RTPRIO)[0] >= FIFO_TIMERS:
+        return True
+    return bool(int(_status("CapEff", "0"), 16) >> CAP_SYS_NICE & 1)
 
 
 def urgency_here() -> Urgency:
@@ -242,13 +259,13 @@ def freeze_garbage() -> None:
 
 
 @contextlib.contextmanager
-def prompt_python() -> Iterator[None]:
-    """Inside, the interpreter changes threads at short intervals and collects garbage seldom. May be nested."""
+def prompt_python(switch_interval_s: float = SWITCH_INTERVAL_S) -> Iterator[None]:
+    """Inside, the interpreter changes threads at this interval and collects garbage seldom. Nested: the first wins."""
     with _prompt.lock:
         _prompt.inside += 1
         if _prompt.inside == 1:
             _prompt.before = sys.getswitchinterval(), gc.get_threshold(), gc.get_freeze_count()
-            sys.setswitchinterval(SWITCH_INTERVAL_S)
+            sys.setswitchinterval(switch_interval_s)
             freeze_garbage()
     try:
         yield
@@ -313,8 +330,13 @@ def _prctl(option: int, value: int = 0) -> int:
 
 
 def _locked_kb() -> int:
+    return int(_status("VmLck", "0 kB").split()[0])
+
+
+def _status(field: str, missing: str) -> str:
+    """One line of what the kernel says about this process."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-        return next((int(line.split()[1]) for line in status if line.startswith("VmLck")), 0)
+        return next((line.partition(":")[2].strip() for line in status if line.startswith(field + ":")), missing)
 
 
 def _thread_counts() -> dict[str, int]:

@@ -127,6 +127,9 @@ class ThreadEngine:
             name = f"{work.stage.name}.{work.candidate}"
             worker = self._workers[key] = Worker(name, lambda: self._settle("callbacks"))
         work.data = worker
+        self._begin(work, worker)
+
+    def _begin(self, work: Work, worker: Worker) -> None:
         worker.submit(lambda: self._execute(work, worker))
 
     def stop(self, work: Work, why: str) -> None:
@@ -298,7 +301,8 @@ class ThreadEngine:
 
     def run(self, until: int) -> int:
         """Run until the sources end, ``until`` has passed or an operator fails; return the time of the end."""
-        with realtime.prompt_python():
+        assert self.urgency is not None
+        with realtime.prompt_python(self.urgency.switch_interval_s):
             return self._run(until)
 
     def _run(self, until: int) -> int:

@@ -1,4 +1,4 @@
-"""A thread that runs one callback after another and can be interrupted in the middle of one."""
+"""A thread that runs one callback after another. Each can be interrupted in the middle, on whatever thread it runs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Worker:
         self._injected = False
         self._inside = False
         """True while an exception may be sent."""
+        self._ident = 0
+        """The thread that it must be sent to."""
         self._interrupted: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name=f"skylane.{name}", daemon=True)
         self._thread.start()
@@ -43,7 +45,7 @@ class Worker:
         self._thread.join(SHUTDOWN_S)
 
     def perform(self, work: Work, callback: Callable[[], Any]) -> tuple[bool, Any, Exception | None]:
-        """Run the work's callback: (did it begin, its value, what it raised). Aborted ends it, and goes no further.
+        """Run the work's callback on this thread: (did it begin, its value, what it raised). Aborted ends it, no more.
 
         All in one frame: an exception that comes just as the callback ends must neither be lost nor take the job along.
         """
@@ -70,7 +72,7 @@ class Worker:
             if not work.ctx.alive:
                 return False
             self._interrupted = queue.SimpleQueue()
-            self._current, self._inside = work, True
+            self._current, self._inside, self._ident = work, True, threading.get_ident()
             return True
 
     def _leave(self) -> None:
@@ -93,11 +95,10 @@ class Worker:
             raise Aborted(f"t={work.run.t} is over")
 
     def _inject(self) -> None:
-        ident = self._thread.ident
-        if self._inside and ident is not None:
+        if self._inside:
             self._injected = True
             self._interrupted.put(None)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Aborted))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._ident), ctypes.py_object(Aborted))
 
     def _loop(self) -> None:
         self._settle()

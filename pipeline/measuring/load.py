@@ -45,7 +45,7 @@ def in_force(engine: ThreadEngine) -> dict[str, Any]:
     roles = ("timers", "handlers", "callbacks", "observers")
     granted = {role: engine.granted.get(role, ()) for role in roles}
     return {
-        "switch_interval_ms": realtime.SWITCH_INTERVAL_S * 1e3,
+        "switch_interval_ms": (engine.urgency or realtime.ORDINARY).switch_interval_s * 1e3,
         **{role: each[-1].in_force if each else "as any other program" for role, each in granted.items()},
         "refused": [str(one) for each in granted.values() for one in each if one.why],
         "cores": sorted(os.sched_getaffinity(0)),

@@ -22,18 +22,32 @@ from pipeline.launchfile import parse
 
 TOYS = Path(__file__).resolve().parent
 ROOT = TOYS.parents[1]
+COUNTING = """\
+name: toy
+duration: 20s
+engine: threads
+operators:
+  count: {use: "toys:Counter", args: {upto: 60}}
+  scale:
+    {use: "toys:Scale", args: {factor: 3}, inputs: {value: count.count}, queue: {value: keep_last(99)}}
+  half: {use: "toys:Split", inputs: {value: scale.scaled}, queue: {value: keep_last(99)}}
+  camera: {use: "host_toys:Camera", args: {side: 200}}
+  look: {use: "host_toys:Look", inputs: {frame: camera.frame}}
+"""
 JOIN = """
 import sys
 from pathlib import Path
 from pipeline.commands.node import join
 from pipeline.errors import SkylaneError
-name, endpoint, certificate, key, authority, insecure, connect_s = sys.argv[1:]
+name, endpoint, certificate, key, authority, insecure, connect_s, patience_s = sys.argv[1:]
 files = {n: Path(p) if p else None for n, p in zip(("certificate", "key", "authority"), (certificate, key, authority))}
 try:
-    join(name, endpoint, insecure=insecure == "yes", connect_s=float(connect_s), **files)
+    join(name, endpoint, insecure=insecure == "yes", connect_s=float(connect_s), patience_s=float(patience_s), **files)
 except SkylaneError as error:
     print(f"skylane: {error}", file=sys.stderr)
     raise SystemExit(1)
+except KeyboardInterrupt:
+    raise SystemExit(130)
 """
 
 CAR = """
@@ -78,12 +92,13 @@ class NodeProcess:
         tls: Tls | None = None,
         insecure: bool = False,
         connect_s: float = 10,
+        patience_s: float = 10,
         within: Sequence[str] = (),
         python_path: bool = True,
     ) -> None:
         """``python_path``: it can import the toys."""
         files = [str(tls.certificate), str(tls.key), str(tls.authority)] if tls else ["", "", ""]
-        words = [name, endpoint, *files, "yes" if insecure else "no", str(connect_s)]
+        words = [name, endpoint, *files, "yes" if insecure else "no", str(connect_s), str(patience_s)]
         self.said: list[str] = []
         self.process = subprocess.Popen(
             [*within, sys.executable, "-c", JOIN, *words],

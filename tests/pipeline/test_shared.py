@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.engines.processes import shared
-from pipeline.engines.processes.leftovers import MEMORY, leftovers, remove_leftovers
+from pipeline.engines.processes.leftovers import MEMORY, RunFiles, leftovers, remove_leftovers
 from pipeline.engines.processes.segments import SharedMemoryFailed, SharedMemoryFull, free_bytes
 from pipeline.engines.processes.shared import SharedNode, StreamReader, StreamWriter
 from pipeline.engines.processes.wakeup import Wakeup
@@ -61,6 +61,10 @@ def reader(node: SharedNode, writer: StreamWriter) -> StreamReader:
 
 def leftovers_of(run: str) -> list[str]:
     return [line for line in leftovers() if run in line]
+
+
+def segments_of(run: str) -> list[Path]:
+    return list(MEMORY.glob(RunFiles(run).prefix + "*"))
 
 
 def send(writer: StreamWriter, t: int, value: Any) -> None:
@@ -351,11 +355,10 @@ def test_views_stay_valid_after_everything_was_closed(run: str) -> None:
 
 
 def test_a_run_that_is_closed_leaves_nothing_behind(run: str) -> None:
-    before = set(MEMORY.glob("skylane_*"))
     first, second = SharedNode(run, "first"), SharedNode(run, "second")
     send(first.writer("a.b"), 1, Picture(rgb=np.zeros(SHAPE, np.uint8)))
     second.reader("a.b", Picture)
-    mine = set(MEMORY.glob("skylane_*")) - before
+    mine = segments_of(run)
     assert mine
     first.close()
     assert leftovers_of(run) == []
@@ -498,10 +501,9 @@ def test_a_frozen_reader_does_not_hold_up_the_writer(node: SharedNode, run: str)
 
 @pytest.mark.real
 def test_a_run_that_was_killed_is_found_and_removed_completely(run: str) -> None:
-    before = set(MEMORY.glob("skylane_*"))
     process = child(run, WRITES)
     second = child(run, READS)
-    mine = set(MEMORY.glob("skylane_*")) - before
+    mine = segments_of(run)
     kill(process)
     assert leftovers_of(run) == []
     kill(second)

@@ -17,7 +17,7 @@ from pipeline.building import Built
 from pipeline.engines.border import Starts, readers
 from pipeline.engines.hosts.launcher import Hosts
 from pipeline.engines.hosts.link import Sink
-from pipeline.engines.hosts.part import port_type
+from pipeline.engines.hosts.part import port_type, working
 from pipeline.engines.hosts.protocol import Description, Ended
 from pipeline.engines.hosts.session import SessionSettings
 from pipeline.engines.part import PartEngine
@@ -87,6 +87,7 @@ class HostEngine:
         self.ended: dict[str, Ended] = {}
         """What each host had to say at the end."""
         self.outcome: dict[str, Any] = {}
+        self._gone_at: dict[str, int] = {}
         self._origin = 0
         self._parts = hosted.parts(built.graph)
         if hosted.here not in self._parts:
@@ -113,11 +114,17 @@ class HostEngine:
             self._tell(f"waiting for {', '.join(others)} at {hosted.session.listen}")
             if not hosts.await_nodes(others, hosted.join_s, self._stop):
                 return 0
+            operators = working(self.built.graph, frozenset(self._parts[hosted.here]))
             try:
+                for operator in operators:
+                    operator.warm_up()
                 ended = self._run(hosts, others, min(until, FOREVER))
             except BaseException:
                 hosts.end("the run has failed", failed=True)
                 raise
+            finally:
+                for operator in operators:
+                    operator.close()
             self.ended = hosts.ended
         self.merger.release()
         for told in self.ended.values():
@@ -204,8 +211,9 @@ class HostEngine:
     def _on_host(self, name: str, up: bool) -> None:
         now = max(0, self._now())
         self._tell(f"host {name}: {'is back' if up else 'is gone'}")
-        event: Event = ev.Recovered(now, "", now, f"host {name}", 0)
+        event: Event = ev.Recovered(now, "", now, f"host {name}", now - self._gone_at.pop(name, now))
         if not up:
+            self._gone_at[name] = now
             event = ev.Fault(now, "", now, f"host {name}", "host_gone", "nothing is heard of it")
         self.merger.add([event])
 

@@ -186,7 +186,9 @@ class Hosts:
             if up and first is not None and first != incarnation:
                 self._second[name] = incarnation
                 patience_s = self.settings.silence_ms * 1.5e-3
-                threading.Timer(patience_s, self._refuse_second, (name, incarnation)).start()
+                later = threading.Timer(patience_s, self._refuse_second, (name, incarnation))
+                later.daemon = True
+                later.start()
                 return
             if up:
                 self._present[name] = incarnation

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.engines.hosts.clocks import Offset, OffsetEstimate, Ping, RunClock
+from pipeline.engines.hosts.clocks import UNCERTAINTY_MAX_NS, Offset, OffsetEstimate, Ping, RunClock
 from pipeline.engines.hosts.link import Presence, ask
 from pipeline.engines.hosts.part import Part
 from pipeline.engines.hosts.protocol import (
@@ -33,6 +33,7 @@ from pipeline.errors import SkylaneError, described
 from pipeline.timestamps import format_duration
 
 PINGS_FIRST, PING_FIRST_S, PING_S, PING_TIMEOUT_S = 16, 0.01, 0.25, 1.0
+CLOCK_REPORT = "the launcher's clock"
 PATIENCE_S = 10.0
 """A launcher that is gone for so long does not come back."""
 PUZZLED_S = 3.0
@@ -49,6 +50,7 @@ class ClockFollower:
         self.estimate = OffsetEstimate()
         self._guard = threading.Lock()
         self._run: RunClock | None = None
+        self._doubtful = False
         self._over = threading.Event()
         self._enough = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="skylane.clock", daemon=True)
@@ -58,7 +60,7 @@ class ClockFollower:
         """The offset now. Raises ClockUncertain, also where the launcher does not answer."""
         self._enough.wait(PING_TIMEOUT_S)
         with self._guard:
-            return self.estimate.check(time.monotonic_ns(), where="the launcher's clock")
+            return self.estimate.check(time.monotonic_ns(), where=CLOCK_REPORT)
 
     def start(self, launcher_origin: int) -> RunClock:
         """The run's clock from now on. Raises ClockUncertain."""
@@ -85,19 +87,32 @@ class ClockFollower:
                 ping = self._ping()
             except self._zenoh.ZError:
                 return  # the session has been closed
-            if ping is None:
-                continue
-            with self._guard:
-                jumps = self.estimate.jumps
-                self.estimate.add(ping)
-                if self._run is not None:
-                    self._run.follow(ping.returned)
-                jumped = self.estimate.jumps > jumps
-            if jumped:
-                self._report("clock", "one of the clocks has jumped; times are right again from now on")
-            count += 1
-            if count >= PINGS_FIRST:
-                self._enough.set()
+            if ping is not None:
+                count += 1
+                self._take(ping)
+                if count >= PINGS_FIRST:
+                    self._enough.set()
+            self._watch()
+
+    def _take(self, ping: Ping) -> None:
+        with self._guard:
+            jumps = self.estimate.jumps
+            self.estimate.add(ping)
+            if self._run is not None:
+                self._run.follow(ping.returned)
+            jumped = self.estimate.jumps > jumps
+        if jumped:
+            self._report(CLOCK_REPORT, "one of the clocks has jumped; times are right again from now on")
+
+    def _watch(self) -> None:
+        with self._guard:
+            if self._run is None:
+                return
+            uncertainty = self.estimate.at(time.monotonic_ns()).uncertainty
+        doubtful = uncertainty > UNCERTAINTY_MAX_NS
+        if doubtful and not self._doubtful:
+            self._report(CLOCK_REPORT, f"known to ±{format_duration(uncertainty)} only: deadlines across hosts are off")
+        self._doubtful = doubtful
 
     def _ping(self) -> Ping | None:
         zenoh, came = self._zenoh, threading.Event()
@@ -105,12 +120,11 @@ class ClockFollower:
 
         def note(reply: Any) -> None:
             found.append((time.monotonic_ns(), reply))
-            came.set()
 
         sent = time.monotonic_ns()
         self._session.get(
             CLOCK,
-            zenoh.handlers.Callback(note, indirect=False),
+            zenoh.handlers.Callback(note, came.set, indirect=False),
             payload=b"",
             timeout=PING_TIMEOUT_S,
             priority=zenoh.Priority.REAL_TIME,
@@ -205,6 +219,8 @@ class Node:
 
     def _report(self, where: str, what: str) -> None:
         self._tell(f"{where}: {what}")
+        if where == CLOCK_REPORT and self._part is not None:
+            self._part.note("clock_step", what)
 
     # -- in the loop -------------------------------------------------------------------------------------------------
 

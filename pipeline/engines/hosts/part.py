@@ -17,7 +17,7 @@ from pipeline.engines.hosts.protocol import Begin, Description, Ended, events_ke
 from pipeline.engines.hosts.session import Sessions, library
 from pipeline.engines.part import PartEngine
 from pipeline.errors import SkylaneError, described
-from pipeline.events import Event, Sent
+from pipeline.events import Event, Fault, Sent
 from pipeline.graph import Graph
 from pipeline.running import outcome
 
@@ -96,7 +96,7 @@ class Part:
         local = frozenset(description.operators)
         self.built = rebuild(description.text, description.path, local)
         graph = self.built.graph
-        self._operators = _working(graph, local)
+        self._operators = working(graph, local)
         for operator in self._operators:
             operator.warm_up()
         self.exits = {
@@ -168,6 +168,12 @@ class Part:
         for operator in self._operators:
             operator.close()
 
+    def note(self, kind: str, what: str) -> None:
+        """Something is wrong on this host: it is to stand in the record."""
+        if self._events is not None and self._engine is not None:
+            at = self._engine.now()
+            self._events.on_event(Fault(at, "", at, f"host {self.description.host}", kind, what))
+
     def readers_are_back(self) -> None:
         """The network has been away: tell how far every stream is."""
         for way_out in self.exits.values():
@@ -203,7 +209,7 @@ class Part:
             self.error = error
 
 
-def _working(graph: Graph, local: frozenset[str]) -> list[Operator]:
-    """The operators that will work here, the candidates among them included."""
+def working(graph: Graph, local: frozenset[str]) -> list[Operator]:
+    """The operators that work here, their candidates included."""
     found = [operator for name, operator in graph.operators.items() if name in local]
     return found + [spec.operator for name, specs in graph.candidates.items() if name in local for spec in specs]

@@ -120,7 +120,7 @@ class _Child:
         self.engine = engine = self._engine(made, go)
         listener = threading.Thread(target=self._listen, name="skylane.supervised", daemon=True)
         listener.start()
-        arrivals.start(engine)
+        arrivals.start(engine, callbacks=len(process.operators))
         try:
             ended = engine.run(plan.until)
         finally:

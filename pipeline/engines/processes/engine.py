@@ -201,6 +201,10 @@ class _Tap:
 
     def __init__(self, merger: Merger) -> None:
         self._merger = merger
+        self.receiver = 0
+
+    def job(self) -> None:
+        """It runs nothing."""
 
     def arrive(self, stream: str, message: Envelope | int, starts: Starts) -> None:
         if not isinstance(message, int):

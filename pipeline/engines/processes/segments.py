@@ -49,7 +49,7 @@ class SharedMemoryFailed(SkylaneError):
 class Loan:
     """A piece of shared memory that is being filled, and what pins it once it was sent."""
 
-    __slots__ = ("__weakref__", "address", "claim", "in_use", "lender", "pin", "sample", "size")
+    __slots__ = ("__weakref__", "address", "array", "claim", "in_use", "lender", "pin", "sample", "size")
 
     def __init__(self, sample: Any, address: int, size: int, in_use: dict[int, None]) -> None:
         self.sample, self.address, self.size, self.in_use = sample, address, size, in_use
@@ -57,6 +57,8 @@ class Loan:
         in_use[address] = None
         self.claim: weakref.ref[Any] | None = None
         """The one prepared message that lies in it."""
+        self.array: weakref.ref[Any] | None = None
+        """All of it as an array, if it was asked for as one."""
         self.lender: Any = None
         """The port whose memory it is, if arrays of ours lie in it that somebody may look at after it was sent."""
         self.pin: Any = None
@@ -103,8 +105,9 @@ def loan_of(array: NDArray[Any]) -> Loan | None:
 
 def offset_in(loan: Loan, array: NDArray[Any]) -> int | None:
     """Where in the loan an array lies in one piece; None if it does not."""
-    flags = array.flags
-    if not flags.c_contiguous or not array.size:
+    if loan.array is not None and loan.array() is array and array.size:
+        return LINE_BYTES
+    if not array.flags.c_contiguous or not array.size:
         return None
     offset: int = array.__array_interface__["data"][0] - loan.address
     return offset if offset >= LINE_BYTES and offset % LINE_BYTES == 0 else None

@@ -42,6 +42,8 @@ LOANS_MAX = 24
 """Messages that one writer is writing or has prepared."""
 _FREE_FOR_PREPARING, _FREE_FOR_SENDING = 4, 2
 """Loans that are kept for what is more urgent."""
+_ATTEMPTS = 8
+"""Pieces that are tried when memory is short."""
 _WRITERS_MAX = 4
 _NODES_MAX = 64
 _TAIL_BYTES = 2048
@@ -49,6 +51,10 @@ _TAIL_BYTES = 2048
 _HEAD_BYTES = 512
 
 iceoryx2.set_log_level_from_env_or(iceoryx2.LogLevel.Fatal)
+
+# Without the checks of types that are the same for every message.
+_borrow: Any = getattr(iceoryx2.Publisher, "__loan_slice_uninit", iceoryx2.Publisher.loan_slice_uninit)
+_filled: Any = getattr(iceoryx2.SampleMutUninit, "__assume_init", iceoryx2.SampleMutUninit.assume_init)
 
 
 class SharedNode:
@@ -139,7 +145,7 @@ class StreamWriter:
         self._pins: set[weakref.ref[Any]] = set()
         """Sent messages that somebody here still looks at."""
         try:
-            builder = service.publisher_builder().max_loaned_samples(LOANS_MAX)
+            builder = service.publisher_builder().max_loaned_samples(LOANS_MAX + _ATTEMPTS)
             builder = builder.initial_max_slice_len(64).allocation_strategy(iceoryx2.AllocationStrategy.PowerOfTwo)
             self._port: Any = builder.backpressure_strategy(iceoryx2.BackpressureStrategy.DiscardData).create()
         except Exception as error:
@@ -164,7 +170,9 @@ class StreamWriter:
         loan.lender = self._port
         if self._own is None:
             self._read_own()
-        return np.ndarray(shape, dtype, view_of(loan.address, loan.size, loan), LINE_BYTES)
+        array = np.ndarray(shape, dtype, view_of(loan.address, loan.size, loan), LINE_BYTES)
+        loan.array = weakref.ref(array)
+        return array
 
     def _read_own(self) -> None:
         with self._lock:
@@ -240,7 +248,7 @@ class StreamWriter:
             try:
                 if self._unpinned is not None:
                     self._pin(self._unpinned())
-                sample.assume_init().send()
+                _filled(sample).send()
                 self._unpinned = None if loan.lender is None else weakref.ref(loan)
             except Exception as error:
                 raise SharedMemoryFailed(f"a message cannot be sent: {error}", where=self.stream) from error
@@ -273,16 +281,18 @@ class StreamWriter:
                     raise SharedMemoryFull(self.stream, size)
                 self._largest = lines
                 self._populated.clear()  # larger pieces lie elsewhere
-            try:
-                sample = self._port.loan_slice_uninit(lines)
-            except Exception as error:
-                raise SharedMemoryFull(self.stream, size) from error
-            address = sample.payload_ptr
-            if self._populated.get(address, 0) < size:
-                if not populate(address, size):
-                    raise SharedMemoryFull(self.stream, size)
-                self._populated[address] = size
-            return Loan(sample, address, lines * LINE_BYTES, self._in_use)
+            not_there: list[Any] = []
+            while len(not_there) < _ATTEMPTS:
+                try:
+                    sample = _borrow(self._port, lines)
+                except Exception as error:
+                    raise SharedMemoryFull(self.stream, size) from error
+                address = sample.payload_ptr
+                if self._populated.get(address, 0) >= size or populate(address, size):
+                    self._populated[address] = max(size, self._populated.get(address, 0))
+                    return Loan(sample, address, lines * LINE_BYTES, self._in_use)
+                not_there.append(sample)  # held, so that the next one is another one, maybe used before
+            raise SharedMemoryFull(self.stream, size)
 
     def close(self) -> None:
         """Close the port. What was sent stays valid."""

@@ -23,6 +23,7 @@ from pipeline.timestamps import TOP, Timestamp
 PREPARED_MAX = 8
 """Answers that were copied and not sent yet; one that loses its race is forgotten."""
 IDLE_S = 0.5
+SHUTDOWN_S = 2.0
 
 
 class SharedExit(NoExit):
@@ -114,8 +115,14 @@ class SharedExit(NoExit):
 class Sink(Protocol):
     """Who takes what comes in: a PartEngine, or somebody who only looks."""
 
+    receiver: int
+    """The thread that calls."""
+
     def arrive(self, stream: str, message: Envelope | int, starts: Starts) -> None:
         """A message or a watermark."""
+
+    def job(self) -> Callable[[], None] | None:
+        """A callback that the last arrival has started, to be run by the caller."""
 
     def lost(self, stream: str, t: int, count: int) -> None:
         """``count`` messages before t are gone."""
@@ -125,9 +132,11 @@ class Sink(Protocol):
 
 
 class Arrivals:
-    """Takes in what comes for a process, on a thread of its own.
+    """Takes in what comes for a process.
 
-    Before it is started the shared queues keep the newest messages, at no cost to anybody: that is how a standby waits.
+    Several threads take turns: the one that waits for messages runs the callback that a message has started, on the
+    spot, and the next one waits in its place. There is one more of them than callbacks that can run at once.
+    Before they are started the shared queues keep the newest messages, at no cost to anybody: so a standby waits.
     """
 
     def __init__(
@@ -136,23 +145,29 @@ class Arrivals:
         self._readers, self._wakeup, self._failed = readers, wakeup, failed
         self._numbers: dict[str, tuple[int, int]] = {}
         self._over = False
-        self._thread: threading.Thread | None = None
+        self._unfinished = False
+        """Somebody left off to run a callback: there may be more."""
+        self._turn = threading.Lock()
+        self._threads: list[threading.Thread] = []
 
-    def start(self, sink: Sink) -> None:
-        """From now on everything goes to ``sink``, first what has waited."""
-        assert self._thread is None
-        self._over = False
-        self._wakeup.ring()
-        self._thread = threading.Thread(target=self._loop, args=(sink,), name="skylane.arrivals", daemon=True)
-        self._thread.start()
+    def start(self, sink: Sink, callbacks: int = 0) -> None:
+        """From now on everything goes to ``sink``, first what has waited; ``callbacks`` may run at once."""
+        assert not self._threads
+        self._over, self._unfinished = False, True
+        self._threads = [
+            threading.Thread(target=self._loop, args=(sink,), name=f"skylane.arrivals.{i}", daemon=True)
+            for i in range(callbacks + 1)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Take in nothing more."""
         self._over = True
-        if self._thread is not None:
-            self._wakeup.ring()
-            self._thread.join()
-            self._thread = None
+        self._wakeup.ring()
+        for thread in self._threads:
+            thread.join(SHUTDOWN_S)
+        self._threads = []
 
     def close(self) -> None:
         """Stop, and give back what nobody took."""
@@ -163,23 +178,43 @@ class Arrivals:
     def _loop(self, sink: Sink) -> None:
         realtime.urgency_here().settle("callbacks")
         while True:
-            self._wakeup.wait(IDLE_S)
-            if self._over:
+            with self._turn:
+                job = self._receive(sink)
+            if job is None:
                 return
+            job()
+
+    def _receive(self, sink: Sink) -> Callable[[], None] | None:
+        """Wait and take in until a callback is to be run; None when it is over."""
+        sink.receiver = threading.get_ident()
+        while not self._over:
+            if not self._unfinished:
+                self._wakeup.wait(IDLE_S)
             try:
-                self.drain(sink)
+                job = self._take_in(sink)
             except Exception as error:  # whatever it is: a process that takes nothing in must say so
                 self._failed(error)
-                return
+                return None
+            self._unfinished = job is not None
+            if job is not None:
+                sink.receiver = 0
+                return job
+        return None
 
     def drain(self, sink: Sink) -> None:
         """Hand over everything there is."""
+        while (job := self._take_in(sink)) is not None:
+            job()
+
+    def _take_in(self, sink: Sink) -> Callable[[], None] | None:
         for stream, reader in self._readers:
-            taken = reader.take()
-            while taken is not None:
+            while (taken := reader.take()) is not None:
                 self._hand_over(sink, stream, *taken)
-                taken = reader.take()
+                job = sink.job()
+                if job is not None:
+                    return job
         sink.room()
+        return sink.job()
 
     def _hand_over(self, sink: Sink, stream: str, head: Head, value: Any) -> None:
         epoch, number = self._numbers.get(stream, (-1, -1))

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 START_S = 2.0
+POOL_BYTES = 256 << 20
+"""Shared memory of each node. With the 8 MB that dora has by default every other picture is sent through its daemon."""
 WAITING = 1_000
 """Messages that may wait for a reader that is to get every one; dora's own default is 10."""
 
@@ -108,6 +110,7 @@ def main() -> None:
         (Path(folder) / "dataflow.yml").write_text(json.dumps(dataflow(hop)))
         binaries = Path(sys.executable).parent
         environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"}
+        environment["DORA_NODE_SHM_POOL_SIZE"] = str(POOL_BYTES)
         process = subprocess.run(
             [str(binaries / "dora"), "run", "dataflow.yml", "--log-level", "error", "--stop-after", str(hop["limit_s"])],
             cwd=folder,
