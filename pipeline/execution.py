@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pipeline.digest import RunDigest
 from pipeline.events import Event, Missed, Observer, Sent
@@ -12,9 +12,6 @@ from pipeline.graph import ExecutionModel, Graph
 from pipeline.latency import LatencyModel
 from pipeline.ports import Output
 from pipeline.timestamps import FOREVER, Duration, Timestamp
-
-if TYPE_CHECKING:
-    from pipeline.engines.processes.plan import Placed
 
 T = TypeVar("T")
 
@@ -27,6 +24,18 @@ class VirtualClock:
     latency: LatencyModel | None = None
 
 
+class Elsewhere(Protocol):
+    """Where a graph runs that does not run in this process."""
+
+    def homes(self, graph: Graph) -> dict[str, str]:
+        """Operator → its process."""
+
+    def engine(
+        self, graph: Graph, clock: WallClock, observers: Sequence[Observer], stop: Callable[[], bool] | None
+    ) -> Any:
+        """What runs it: ``run(until)``, and afterwards ``outcome`` and ``origin``."""
+
+
 @dataclass(frozen=True)
 class WallClock:
     """The machine's monotonic clock: in this process, a thread per operator, or over several processes."""
@@ -34,8 +43,8 @@ class WallClock:
     seed: int = 0
     expected: LatencyModel | None = None
     """A profile for ``ctx.expected`` and end-to-end reserves; nothing is charged."""
-    placed: Placed | None = None
-    """Who runs what in which process (``pipeline.placement``); None: everything here."""
+    elsewhere: Elsewhere | None = None
+    """Who runs what in which process: ``engines.processes.plan.Placed`` or ``engines.erdos.OnErdos``. None: all here."""
 
 
 @dataclass
@@ -105,12 +114,10 @@ def run(
     followers: list[Observer] = [result.digest, _Keeper(result, values=keep, events=keep_events), *observers]
     followers = followers if watch else []
     graph.validate()
-    if isinstance(clock, WallClock) and clock.placed is not None:
-        from pipeline.engines.processes.engine import ProcessEngine
-
-        processes = ProcessEngine(graph, clock.placed, followers, seed=clock.seed, stop=stop)
-        result.ended_at = Timestamp(processes.run(until))
-        result.outcome, result.origin = processes.outcome, processes.origin
+    if isinstance(clock, WallClock) and clock.elsewhere is not None:
+        away = clock.elsewhere.engine(graph, clock, followers, stop)
+        result.ended_at = Timestamp(away.run(until))
+        result.outcome, result.origin = away.outcome, away.origin
         return result
     operators = [*graph.operators.values(), *(s.operator for specs in graph.candidates.values() for s in specs)]
     for operator in operators:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from pipeline.building import Built
+from pipeline.engines.erdos import OnErdos
 from pipeline.engines.processes.plan import Placed, RunOn, Supervision, place
 from pipeline.errors import InvalidLaunchFile
 from pipeline.recipe import Recipe
@@ -13,6 +14,11 @@ from pipeline.settings import Settings
 
 WORLD = "world"
 """The process of the operators that share the simulated world, unless the file gives it another name."""
+
+
+def on_erdos(built: Built, path: str) -> OnErdos:
+    """A built launch file, to be run by ERDOS; operators that need the world share a process."""
+    return OnErdos(_recipe(built, path), built.worldly)
 
 
 def placed(built: Built, path: str) -> Placed:
@@ -29,9 +35,13 @@ def placed(built: Built, path: str) -> Placed:
     home = next((run_on[n] for n in built.worldly if settings.operators[n].run_on is not None), RunOn(WORLD))
     run_on |= dict.fromkeys(built.worldly, home)
     changes = {name: value for name, value in settings.supervision.model_dump().items() if value is not None}
-    here = tuple(folder for folder in sys.path if folder and Path(folder).is_dir() and "site-packages" not in folder)
-    recipe = Recipe("pipeline.building:rebuild", {"text": built.text, "path": path}, path=here)
+    recipe = _recipe(built, path)
     return place(built.graph, recipe, run_on, fragile=built.worldly, supervision=Supervision(**changes))
+
+
+def _recipe(built: Built, path: str) -> Recipe:
+    here = tuple(folder for folder in sys.path if folder and Path(folder).is_dir() and "site-packages" not in folder)
+    return Recipe("pipeline.building:rebuild", {"text": built.text, "path": path}, path=here)
 
 
 def _run_on(settings: Settings, name: str) -> RunOn:

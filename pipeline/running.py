@@ -107,9 +107,8 @@ def watched(clock: VirtualClock | WallClock, built: Built, followers: Sequence[O
         return
     from pipeline.engines.monitoring import Watch
 
-    processes = dict.fromkeys(built.graph.operators, "")
-    if clock.placed is not None:
-        processes = {name: process.name for process in clock.placed.processes for name in process.operators}
+    here = dict.fromkeys(built.graph.operators, "")
+    processes = here if clock.elsewhere is None else clock.elsewhere.homes(built.graph)
     with Watch(followers, processes) as watch:
         yield [watch]
 
@@ -192,4 +191,8 @@ def _clock(built: Built) -> VirtualClock | WallClock:
         from pipeline.placement import placed
 
         return WallClock(settings.seed, built.latency, placed(built, settings.name))
+    if settings.engine == "erdos":
+        from pipeline.placement import on_erdos
+
+        return WallClock(settings.seed, built.latency, on_erdos(built, settings.name))
     return WallClock(settings.seed, built.latency)

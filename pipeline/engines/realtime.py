@@ -186,6 +186,7 @@ class Urgency(msgspec.Struct, frozen=True):
 
     The interpreter's lock knows no priorities: whoever holds it and must wait for a processor keeps the timers waiting.
     So those that work on messages come before other processes as well, and those that keep deadlines before them.
+    SCHED_FIFO is no promise: where such threads fill a core for a second, Linux lets others have it for 50 ms.
     """
 
     callbacks: int = 0
@@ -206,6 +207,17 @@ class Urgency(msgspec.Struct, frozen=True):
             above = role == "timers"
             granted = fifo(self.callbacks + 1 + above if self.callbacks else (FIFO_TIMERS if above else FIFO_HANDLERS))
         return (granted, favour()) if granted.why else (granted,)
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Inside, the calling thread, which only waits for the engine, cannot lose the processor with the lock."""
+        policy, parameters, level = os.sched_getscheduler(0), os.sched_getparam(0), os.getpriority(os.PRIO_PROCESS, 0)
+        self.settle("observers")
+        try:
+            yield
+        finally:
+            if _tried(lambda: os.sched_setscheduler(0, policy, parameters)) == "" and policy == os.SCHED_OTHER:
+                _set_scheduler(policy, level, 0)
 
     @property
     def switch_interval_s(self) -> float:

@@ -302,7 +302,7 @@ class ThreadEngine:
     def run(self, until: int) -> int:
         """Run until the sources end, ``until`` has passed or an operator fails; return the time of the end."""
         assert self.urgency is not None
-        with realtime.prompt_python(self.urgency.switch_interval_s):
+        with realtime.prompt_python(self.urgency.switch_interval_s), self.urgency.watching():
             return self._run(until)
 
     def _run(self, until: int) -> int:

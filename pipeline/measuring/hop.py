@@ -154,7 +154,7 @@ def measure(hop: Hop, form: str, *, processes: bool = True) -> Measured:
             recipe = Recipe(f"{__name__}:graph", arguments, path=(*here, str(ROOT)))
             patient = Supervision(alive=seconds(2), grace=seconds(2))
             alone = {name: RunOn(name) for name in built.operators}
-            clock = WallClock(placed=place(built, recipe, alone, observed=False, supervision=patient))
+            clock = WallClock(elsewhere=place(built, recipe, alone, observed=False, supervision=patient))
         run(built, clock=clock, until=seconds(hop.limit_s), keep=False, watch=False)
         return _measured(hop, Path(folder))
 

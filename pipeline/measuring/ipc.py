@@ -20,7 +20,7 @@ from pipeline.measuring.load import load_average
 from pipeline.measuring.sampling import Hop, Measured, figures, median_ms, rounded
 
 KB, MB, FRAME = 1_000, 1_000_000, 1920 * 1080 * 3
-ROUNDS, ROUNDS_QUICK = 5, 2
+ROUNDS, ROUNDS_QUICK = 3, 2
 Contender = Callable[[Hop], Measured]
 Results = dict[tuple[str, str], list[Measured]]
 """(contender, case) → one measurement a round."""
@@ -105,7 +105,8 @@ def measure_all(
                     continue
                 say(f"round {number + 1} of {rounds}: {case}, {name}")
                 try:
-                    results.setdefault((name, case), []).append(measure(each))
+                    measured = measure(each)
+                    results.setdefault((name, case), []).append(measured)
                 except SkylaneError as error:
                     failed[name, case] = str(error)
     return results, failed

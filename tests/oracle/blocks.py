@@ -5,6 +5,7 @@ Plans let time pass by ``Wait``, so that they mean the same on the virtual and o
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -40,12 +41,16 @@ from pipeline.events import Event, Sent
 from tests.oracle import elsewhere
 from tests.oracle.checks import Checker
 
+HAS_ERDOS = importlib.util.find_spec("erdos") is not None
+WITHOUT_ERDOS = "ERDOS runs on CPython 3.10; tests/pipeline/test_erdos.py makes such an environment and runs these there"
+
 engines = pytest.mark.parametrize(
     "engine",
     [
         "virtual",
         pytest.param("threads", marks=pytest.mark.real),
         pytest.param("processes", marks=pytest.mark.real),
+        pytest.param("erdos", marks=[pytest.mark.real, pytest.mark.skipif(not HAS_ERDOS, reason=WITHOUT_ERDOS)]),
     ],
 )
 """Decorator: the test holds on every engine."""
@@ -226,12 +231,16 @@ def _clock(graph: Graph, engine: str, latency: Any, notes: Path) -> VirtualClock
         return VirtualClock(7, LatencyModel(7, latency))
     if engine == "threads":
         return WallClock(7)
+    recipe = elsewhere.recipe_of(notes)
+    if engine == "erdos":
+        from pipeline.engines.erdos import OnErdos
+
+        return WallClock(7, elsewhere=OnErdos(recipe))
     from pipeline.engines.processes.plan import Supervision, place
 
     # Nothing is repaired here: what fails must be seen to fail.
     everybody, patient = frozenset(graph.operators), Supervision(alive=seconds(5), grace=seconds(5))
-    recipe = elsewhere.recipe_of(notes)
-    return WallClock(7, placed=place(graph, recipe, fragile=everybody, supervision=patient))
+    return WallClock(7, elsewhere=place(graph, recipe, fragile=everybody, supervision=patient))
 
 
 def _slow_down(graph: Graph, scale: int) -> None:

@@ -194,7 +194,7 @@ def drive(
         thread.start()
     try:
         until = seconds(length_s + 20)
-        result = run(graph, clock=WallClock(1, placed=placed), until=until, observers=[seen], keep=False)
+        result = run(graph, clock=WallClock(1, elsewhere=placed), until=until, observers=[seen], keep=False)
         seen.origin = result.origin
     finally:
         over.set()

@@ -121,6 +121,7 @@ def environment() -> Path:
 def _made(base: Path, python: Path) -> subprocess.CompletedProcess[str]:
     subprocess.run([base, "-m", "venv", "--clear", "--upgrade-deps", FOLDER], check=True, capture_output=True)
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", f"{ROOT}[{EXTRAS}]"]
+    install += ["hypothesis", "pytest", "pytest-randomly", "pytest-timeout", "pytest-xdist"]
     return subprocess.run(install, capture_output=True, text=True)
 
 
@@ -228,6 +229,12 @@ class TestTheEnd:
 
 class TestTheEnvironment:
     pytestmark = real
+
+    @pytest.mark.timeout(600)
+    def test_the_contract_holds_on_erdos(self, environment: Path) -> None:
+        ran = Ran([environment, "-m", "pytest", "-q", "-k", "erdos", ROOT / "tests" / "contract"], patience_s=580.0)
+        assert ran.ended.returncode == 0, ran.ended.stdout[-3000:]
+        assert " passed" in ran.ended.stdout and "skipped" not in ran.ended.stdout
 
     def test_the_command_line_works_without_torch(self, environment: Path) -> None:
         ran = Ran([environment.parent / "skylane", "--help"])

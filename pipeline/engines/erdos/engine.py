@@ -58,6 +58,7 @@ class ErdosEngine:
         graph.validate()
         self.recipe, self.graph, self.latency = recipe, graph, latency
         self.plan = plan(graph, together)
+        self.origin = 0
         self.outcome: dict[str, Any] = {}
         """What the world, if an operator has one, had to say at the end."""
         self._gatherer = Gatherer(graph, len(self.plan.nodes), observers)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,6 +12,11 @@ from pipeline.errors import InvalidGraph
 from pipeline.graph import Graph
 from pipeline.recipe import Recipe
 from pipeline.timestamps import Duration, ms, seconds
+
+if TYPE_CHECKING:
+    from pipeline.engines.processes.engine import ProcessEngine
+    from pipeline.events import Observer
+    from pipeline.execution import WallClock
 
 OBSERVER = "observer"
 """The launching process as a reader of streams."""
@@ -102,6 +107,18 @@ class Placed(msgspec.Struct, frozen=True):
     processes: tuple[ProcessPlan, ...]
     streams: tuple[StreamPlan, ...]
     supervision: Supervision = Supervision()
+
+    def homes(self, graph: Graph) -> dict[str, str]:
+        """Operator → its process."""
+        return {name: process.name for process in self.processes for name in process.operators}
+
+    def engine(
+        self, graph: Graph, clock: WallClock, observers: Sequence[Observer], stop: Callable[[], bool] | None
+    ) -> ProcessEngine:
+        """The engine that runs it."""
+        from pipeline.engines.processes.engine import ProcessEngine
+
+        return ProcessEngine(graph, self, observers, seed=clock.seed, stop=stop)
 
 
 def place(

@@ -63,7 +63,10 @@ class SharedNode:
     def __init__(self, run: str, name: str) -> None:
         self.run, self.name = run, name
         self._files = RunFiles(run)
-        self._files.hold()
+        try:
+            self._files.hold()
+        except OSError as error:
+            raise SharedMemoryFailed(f"{error.strerror}: {error.filename}", where=f"process {name}") from error
         self._ports: weakref.WeakSet[StreamWriter | StreamReader] = weakref.WeakSet()
         config = iceoryx2.config.default()
         config.global_cfg.prefix = iceoryx2.FileName.new(self._files.prefix)
