@@ -157,12 +157,15 @@ def bench(
         str | None, typer.Argument(help="Which one; a list of them without it.", show_default=False)
     ] = None,
     override: Override = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds.")] = False,
+    peers: Annotated[bool, typer.Option("--peers", help="Measure others beside it; installs them once.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure: throughput, latencies, prices."""
     from pipeline.commands.bench import run_benchmark
 
-    run_benchmark(name, override or [], as_json=as_json)
+    flags = [name for name, given in (("quick", quick), ("peers", peers)) if given]
+    run_benchmark(name, override or [], as_json=as_json, flags=flags)
 
 
 @app.command()

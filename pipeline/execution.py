@@ -44,7 +44,7 @@ class WallClock:
     expected: LatencyModel | None = None
     """A profile for ``ctx.expected`` and end-to-end reserves; nothing is charged."""
     elsewhere: Elsewhere | None = None
-    """Who runs what in which process: ``engines.processes.plan.Placed`` or ``engines.erdos.OnErdos``. None: all here."""
+    """Who runs what in which process: ``engines.processes.plan.Placed``, ``engines.erdos.OnErdos``. None: all here."""
 
 
 @dataclass

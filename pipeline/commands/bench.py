@@ -18,8 +18,11 @@ from pipeline.located import Located, read_value
 from pipeline.registry import BENCHMARKS, find, installed
 
 
-def run_benchmark(name: str | None, overrides: Sequence[str], *, as_json: bool) -> None:
-    """Run the benchmark ``name`` with ``key=value`` arguments and print its figures; without a name list them all."""
+def run_benchmark(name: str | None, overrides: Sequence[str], *, as_json: bool, flags: Sequence[str] = ()) -> None:
+    """Run the benchmark ``name`` with ``key=value`` arguments and print its figures; without a name list them all.
+
+    ``flags``: arguments that are true, such as ``quick``, for a benchmark that has them.
+    """
     if name is None:
         _list(as_json=as_json)
         return
@@ -30,7 +33,9 @@ def run_benchmark(name: str | None, overrides: Sequence[str], *, as_json: bool) 
         if not equals:
             raise UsageError("is not key=value", where=f"-o {override}")
         arguments[key] = read_value(text)
-    problems = Problems(Located(None, {(key,): f"-o {key}={value}" for key, value in arguments.items()}))
+    places = {(key,): f"-o {key}={value}" for key, value in arguments.items()} | {(key,): f"--{key}" for key in flags}
+    arguments |= dict.fromkeys(flags, True)
+    problems = Problems(Located(None, places))
     figures = construct(benchmark, arguments, {"timer_ns": time.perf_counter_ns}, (), problems)
     problems.raise_any()
     if not isinstance(figures, dict):
@@ -76,5 +81,15 @@ def _print(figures: dict[str, Any], indent: str = "") -> None:
         if isinstance(value, dict):
             print(f"{indent}{key}")
             _print(value, indent + "  ")
+        elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+            print(f"{indent}{key}")
+            for row in value:
+                print(f"{indent}  {' | '.join(f'{name}: {_inline(cell)}' for name, cell in row.items())}")
         else:
             print(f"{indent}{key:<32} {value:,.4g}" if isinstance(value, float) else f"{indent}{key:<32} {value}")
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_inline(cell)}" for name, cell in value.items())
+    return str(value) if not isinstance(value, bool) else "yes" if value else "no"

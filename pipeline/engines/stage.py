@@ -17,7 +17,7 @@ from pipeline.engines.intake import Intake
 from pipeline.engines.rivals import Rivals
 from pipeline.engines.streams import Stream
 from pipeline.engines.watch import DeadlineWatch
-from pipeline.engines.work import AT_DEADLINE, Host, OperatorContext, Run, Work, miss_of
+from pipeline.engines.work import AT_DEADLINE, Host, OperatorContext, Run, Work, miss_of, missed_event
 from pipeline.errors import OperatorFailed
 from pipeline.graph import LOCAL
 from pipeline.joining import Joined
@@ -364,19 +364,7 @@ class Stage:
     def _report_miss(self, run: Run, reason: str) -> None:
         run.missed = True
         if self.host.observed:
-            now = self.host.now()
-            self.host.emit(
-                ev.Missed(
-                    now,
-                    self.name,
-                    run.t,
-                    run.deadline,
-                    run.race.budget,
-                    now - run.started_at,
-                    run.race.finished,
-                    reason,
-                )
-            )
+            self.host.emit(missed_event(run, reason, self.host.now()))
 
     def _late(self, run: Run, late: Late) -> None:
         if self.host.observed:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.deadlines import DeadlineSpec
 from pipeline.definition import Aborted, DeadlineMissed, Operator
-from pipeline.events import Event
+from pipeline.events import Event, Missed
 from pipeline.latency import LatencyModel, uniform
 from pipeline.messages import Envelope
 from pipeline.ports import Output
@@ -234,3 +234,9 @@ def miss_of(run: Run, reason: str, now: int, committed: int) -> DeadlineMissed:
         committed=Timestamp(committed) if committed > BOTTOM else None,
         reason=reason,
     )
+
+
+def missed_event(run: Run, reason: str, now: int) -> Missed:
+    """What the observers are told of a miss."""
+    race, elapsed = run.race, now - run.started_at
+    return Missed(now, run.stage.name, run.t, run.deadline, race.budget, elapsed, race.finished, reason)

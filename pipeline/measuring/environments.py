@@ -1,7 +1,11 @@
-"""Environments for the peers: made on demand with pip, kept in the user's cache folder. A peer that cannot be had says why."""
+"""Environments for the peers: made on demand with pip, kept in the user's cache folder.
+
+A peer that cannot be had says why. Decides nothing about what is measured.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -145,13 +149,12 @@ def measure(peer: Peer, python: Path, hop: Hop, **options: Any) -> Measured:
         raise PeerUnavailable(f"did not end within {hop.limit_s + 60:.0f} s", where=peer.name) from None
     finally:
         # Its own processes as well, whatever became of it.
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
     try:
         return msgspec.json.decode(said.strip().splitlines()[-1], type=Measured)
     except (IndexError, msgspec.MsgspecError):
-        last = next((line for line in reversed(complained.splitlines()) if line.strip()), f"code {process.returncode}")
-        raise PeerUnavailable(f"its program failed: {last[:300]}", where=peer.name) from None
+        lines = [line.strip() for line in complained.splitlines() if line.strip()] or [f"code {process.returncode}"]
+        why = next((line for line in reversed(lines) if "error" in line.lower()), lines[-1])
+        raise PeerUnavailable(f"its program failed: {why[:300]}", where=peer.name) from None

@@ -25,6 +25,7 @@ from pipeline.ports import Input, Output, block, keep_last
 from pipeline.recipe import Recipe
 from pipeline.timestamps import Duration, ms, seconds, us
 
+FRAME_BYTES = 1920 * 1080 * 3
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = ms(100)
 """For every reader: armed for each timestamp, far enough away not to be missed."""
@@ -135,10 +136,20 @@ def graph(*, size: int, form: str, readers: int, count: int, warm_up: int, hz: f
     return built
 
 
+def alone(built: Graph, function: str, arguments: dict[str, Any]) -> WallClock:
+    """A clock for ``built`` with every operator in a process of its own, which calls ``function`` to make it again."""
+    here = tuple(each for each in sys.path if each and Path(each).is_dir() and "site-packages" not in each)
+    recipe = Recipe(function, arguments, path=(*here, str(ROOT)))
+    # Many processes that start at once on a small machine are slow, not hung.
+    patient = Supervision(alive=seconds(2), grace=seconds(2), start=seconds(300))
+    run_on = {name: RunOn(name) for name in built.operators}
+    return WallClock(elsewhere=place(built, recipe, run_on, observed=False, supervision=patient))
+
+
 def measure(hop: Hop, form: str, *, processes: bool = True) -> Measured:
     """Run the hop with ``form`` loan or copy. ``processes`` False: on engine threads, all in this process."""
     with tempfile.TemporaryDirectory(prefix="skylane-bench-") as folder:
-        arguments = {
+        arguments: dict[str, Any] = {
             "size": hop.size,
             "form": form,
             "readers": hop.readers,
@@ -148,13 +159,7 @@ def measure(hop: Hop, form: str, *, processes: bool = True) -> Measured:
             "folder": folder,
         }
         built = graph(**arguments)
-        clock = WallClock()
-        if processes:
-            here = tuple(each for each in sys.path if each and Path(each).is_dir() and "site-packages" not in each)
-            recipe = Recipe(f"{__name__}:graph", arguments, path=(*here, str(ROOT)))
-            patient = Supervision(alive=seconds(2), grace=seconds(2))
-            alone = {name: RunOn(name) for name in built.operators}
-            clock = WallClock(elsewhere=place(built, recipe, alone, observed=False, supervision=patient))
+        clock = alone(built, f"{__name__}:graph", arguments) if processes else WallClock()
         run(built, clock=clock, until=seconds(hop.limit_s), keep=False, watch=False)
         return _measured(hop, Path(folder))
 

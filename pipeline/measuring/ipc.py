@@ -19,7 +19,7 @@ from pipeline.measuring.environments import PeerUnavailable
 from pipeline.measuring.load import load_average
 from pipeline.measuring.sampling import Hop, Measured, figures, median_ms, rounded
 
-KB, MB, FRAME = 1_000, 1_000_000, 1920 * 1080 * 3
+KB, MB, FRAME = 1_000, 1_000_000, hop.FRAME_BYTES
 ROUNDS, ROUNDS_QUICK = 3, 2
 Contender = Callable[[Hop], Measured]
 Results = dict[tuple[str, str], list[Measured]]
@@ -148,7 +148,9 @@ def report(results: Results, hops: dict[str, Hop], failed: dict[tuple[str, str],
 def ratio(results: Results, over: str, under: str, case: str) -> float | None:
     """Median over the rounds of one contender's median delay divided by another's; None if one did not take part."""
     pairs = zip(results.get((over, case), []), results.get((under, case), []), strict=False)
-    found: Sequence[float] = [median_ms(a) / median_ms(b) for a, b in pairs if a.last_reader_ms() and b.last_reader_ms()]
+    found: Sequence[float] = [
+        median_ms(a) / median_ms(b) for a, b in pairs if a.last_reader_ms() and b.last_reader_ms()
+    ]
     return rounded(np.median(found)) if found else None
 
 

@@ -42,7 +42,9 @@ from tests.oracle import elsewhere
 from tests.oracle.checks import Checker
 
 HAS_ERDOS = importlib.util.find_spec("erdos") is not None
-WITHOUT_ERDOS = "ERDOS runs on CPython 3.10; tests/pipeline/test_erdos.py makes such an environment and runs these there"
+WITHOUT_ERDOS = (
+    "ERDOS runs on CPython 3.10: tests/pipeline/test_erdos.py makes such an environment and runs these there"
+)
 
 engines = pytest.mark.parametrize(
     "engine",

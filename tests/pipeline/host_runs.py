@@ -154,13 +154,22 @@ class CarRun:
     """The launcher's side, running in a thread."""
 
     def __init__(
-        self, text: str, settings: SessionSettings, host_of: dict[str, str], *, until: int, join_s: float = 15
+        self,
+        text: str,
+        settings: SessionSettings,
+        host_of: dict[str, str],
+        *,
+        until: int,
+        join_s: float = 15,
+        watched: bool = True,
+        final: bool = True,
     ) -> None:
         self.built: Built = build(parse(text, Path("toy.yaml")))
         self.gathered, self.told = Gathering(), list[str]()
         self.over = False
-        hosted = Hosted("car", settings, host_of, join_s)
-        self.engine = HostEngine(self.built, hosted, [self.gathered], stop=lambda: self.over, tell=self.told.append)
+        hosted = Hosted("car", settings, host_of, join_s, final)
+        observers = [self.gathered] if watched else []
+        self.engine = HostEngine(self.built, hosted, observers, stop=lambda: self.over, tell=self.told.append)
         self.error: Exception | None = None
         self.ended = 0
         self._until = until
@@ -275,6 +284,14 @@ class Certificates:
 
 
 HAS_OPENSSL = shutil.which("openssl") is not None
+
+
+def missing_for(command: Sequence[str]) -> str:
+    """Why this machine cannot run something within ``command``; empty if it can."""
+    if shutil.which(command[0]) is None:
+        return f"the command {command[0]} is not installed"
+    tried = subprocess.run([*command, "true"], capture_output=True, text=True)
+    return "" if tried.returncode == 0 else tried.stderr.strip()
 
 
 def missing_for_namespaces() -> str:

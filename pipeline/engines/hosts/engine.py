@@ -44,6 +44,8 @@ class Hosted:
     host_of: Mapping[str, str]
     """Operator → host; those that are not in it run here."""
     join_s: float = JOIN_S
+    final: bool = True
+    """The nodes end with this run; else they wait a while for the next one."""
 
     def parts(self, graph: Graph) -> dict[str, tuple[str, ...]]:
         """Host → its operators, in the graph's order."""
@@ -120,7 +122,7 @@ class HostEngine:
                     operator.warm_up()
                 ended = self._run(hosts, others, min(until, FOREVER))
             except BaseException:
-                hosts.end("the run has failed", failed=True)
+                hosts.end("the run has failed", final=hosted.final, failed=True)
                 raise
             finally:
                 for operator in operators:
@@ -169,7 +171,7 @@ class HostEngine:
             entry.open(_Tap(self.merger if self.observed else None, engine if needed else None))
         hosts.begin(self._origin)
         ended = self._drive(engine, hosts, until)
-        hosts.end("the run is over")
+        hosts.end(final=self.hosted.final)
         if self._failed is not None:
             failed = self._failed
             where = f"host {failed.host}" + (f": {failed.where}" if failed.where else "")

@@ -274,10 +274,10 @@ class Hosts:
         """Whether no host has anything left to do."""
         return self._parts.keys() <= self.ended.keys()
 
-    def end(self, reason: str = "the run is over", *, failed: bool = False) -> None:
-        """End the run everywhere and wait for what the hosts have to say about it."""
+    def end(self, reason: str = "the run is over", *, final: bool = True, failed: bool = False) -> None:
+        """End the run everywhere and wait for what the hosts have to say about it. ``final``: no other run follows."""
         self._over = True
-        command = End(self.run, reason, failed=failed)
+        command = End(self.run, reason, final=final, failed=failed)
         for name, incarnation in list(self._present.items()):
             try:
                 self._command(name, incarnation, command, TELL_S)

@@ -51,6 +51,7 @@ class ClockFollower:
         self._guard = threading.Lock()
         self._run: RunClock | None = None
         self._doubtful = False
+        self._count = 0
         self._over = threading.Event()
         self._enough = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="skylane.clock", daemon=True)
@@ -74,6 +75,7 @@ class ClockFollower:
         with self._guard:
             self.estimate, self._run = OffsetEstimate(), None
             self._enough.clear()
+            self._count = 0
 
     def close(self) -> None:
         """Ask no more."""
@@ -81,21 +83,20 @@ class ClockFollower:
         self._thread.join(PING_TIMEOUT_S)
 
     def _loop(self) -> None:
-        count = 0
         while not self._over.wait(PING_S if self._enough.is_set() else PING_FIRST_S):
             try:
                 ping = self._ping()
             except self._zenoh.ZError:
                 return  # the session has been closed
             if ping is not None:
-                count += 1
                 self._take(ping)
-                if count >= PINGS_FIRST:
+                if self._count >= PINGS_FIRST:
                     self._enough.set()
             self._watch()
 
     def _take(self, ping: Ping) -> None:
         with self._guard:
+            self._count += 1
             jumps = self.estimate.jumps
             self.estimate.add(ping)
             if self._run is not None:
@@ -166,6 +167,8 @@ class Node:
         self._puzzled_at = 0.0
         self._back = False
         """The launcher was gone and is there again."""
+        self._expects = False
+        """Another run is to follow."""
         self._over = False
         self._failure: SkylaneError | None = None
         self.runs = 0
@@ -212,8 +215,11 @@ class Node:
 
     def _note_launcher(self, name: str, incarnation: str, up: bool) -> None:
         if up:
-            self._back = self._gone_since is not None and incarnation == self._launcher
-            self._launcher, self._gone_since = incarnation, None
+            known, self._launcher = self._launcher, incarnation
+            self._back = self._gone_since is not None and incarnation == known
+            self._gone_since = None
+            if incarnation != known and self._clock is not None:
+                self._clock.forget()  # what was measured is another machine's clock, perhaps
         elif incarnation == self._launcher:
             self._gone_since = time.monotonic()
 
@@ -287,6 +293,7 @@ class Node:
             self._failure = HostFailed(f"sent away: {end.reason}", where=f"host {self.name}")
             self._over = True
         self._over = self._over or (end.final and not self._stay)
+        self._expects = not end.final
 
     def _say_ended(self, part: Part) -> None:
         if self._told:
@@ -312,7 +319,8 @@ class Node:
             self._tell("the launcher is back")
             if part is not None:
                 part.readers_are_back()
-        if gone is None or time.monotonic() - gone < (self._patience_s if part is not None else 0.0):
+        patience_s = self._patience_s if part is not None or self._expects else 0.0
+        if gone is None or time.monotonic() - gone < patience_s:
             return
         self._tell("the launcher is gone")
         self._gone_since = None
@@ -322,5 +330,3 @@ class Node:
         if not self._stay:
             self._over = True
             self._failure = HostUnreachable("the launcher is gone", where=self.settings.connect)
-        elif self._clock is not None:
-            self._clock.forget()

@@ -24,8 +24,9 @@ from pipeline.latency import LatencyModel
 from pipeline.recipe import Made
 from pipeline.timestamps import FOREVER
 
-
 NICE_WHILE_STARTING = 10
+GREET_EVERY = 5
+"""Heartbeats between two looks for readers who have come anew: they get each stream's last message."""
 RESTORES_NICE = os.geteuid() == 0
 """Who may not go back to where he was had better stay there."""
 
@@ -84,6 +85,7 @@ class _Child:
         self.stopped = threading.Event()
         self.engine: PartEngine | None = None
         self.told: Exception | None = None
+        self._beats = 0
 
     def run(self) -> None:
         try:
@@ -111,7 +113,7 @@ class _Child:
         notes = realtime.settle_process(process.run_on)
         self.exits = self.connected.exits(graph, self.name)
         arrivals = self.connected.arrivals(graph, self.name, self._lost)
-        heart = Heart(self.connected.table, self.row, plan.supervision.heartbeat, self.connected.events.flush)
+        heart = Heart(self.connected.table, self.row, plan.supervision.heartbeat, self._beat)
         heart.start()
         self.channel.send(Ready(tuple(notes)))
         go = self.channel.receive()
@@ -137,6 +139,16 @@ class _Child:
         for way_out in self.exits.values():
             way_out.close()
         self.connected.close()
+
+    def _beat(self) -> None:
+        if self.engine is not None:
+            for name, stage in self.engine.stages.items():
+                self.connected.table.set_queued(name, len(stage.intake.ready))
+        self.connected.events.flush()
+        self._beats += 1
+        if self._beats % GREET_EVERY == 0:
+            for way_out in self.exits.values():
+                way_out.greet()
 
     def _engine(self, made: Made, go: Go) -> PartEngine:
         table, plan, process = self.connected.table, self.plan, self.process

@@ -35,7 +35,7 @@ class Connected:
     def to(cls, assignment: Assignment, name: str) -> Connected:
         """Use what the process has inherited."""
         plan = assignment.plan
-        table = StatusTable(assignment.table, len(plan.processes) + 1, len(plan.streams), len(plan.throttles()))
+        table = StatusTable(assignment.table, plan)
         wakeups = [Wakeup(fd) for fd in assignment.wakeups]
         events = EventSender(socket.socket(fileno=assignment.events))
         return cls(plan, table, wakeups, events, SharedNode(plan.run, name))

@@ -92,7 +92,7 @@ class ProcessEngine:
         return ended.at
 
     def _run(self, plan: Plan, held: contextlib.ExitStack) -> Ended:
-        table = StatusTable.create(len(plan.processes) + 1, len(plan.streams), len(plan.throttles()))
+        table = StatusTable.create(plan)
         held.callback(table.close)
         wakeups = [Wakeup.create() for _ in range(2 * len(plan.processes) + 1)]
         for wakeup in wakeups:
@@ -176,6 +176,7 @@ class ProcessEngine:
                 rss_bytes=said.rss_bytes,
                 heartbeat_age_ns=said.heartbeat_age,
                 restarts=said.restarts,
+                queued=said.queued,
                 at=said.at,
             )
             for tell in self._status:

@@ -118,11 +118,12 @@ def too_big(process: Supervised, supervision: Supervision) -> bool:
     )
 
 
-def status(process: Supervised, table: StatusTable, at: int, now: int) -> Status:
+def status(process: Supervised, table: StatusTable, operators: Sequence[str], at: int, now: int) -> Status:
     """For the launcher."""
     pid = process.popen.pid if process.popen is not None else 0
     age = max(0, now - table.get(process.row, HEARTBEAT))
-    return Status(at, process.name or "standby", pid, process.state, rss_bytes(pid), age, process.restarts)
+    queued = {name: table.queued(name) for name in operators}
+    return Status(at, process.name or "standby", pid, process.state, rss_bytes(pid), age, process.restarts, queued)
 
 
 def clean_up() -> None:

@@ -280,6 +280,8 @@ class Status(_Said, frozen=True, tag="status"):
     rss_bytes: int
     heartbeat_age: int
     restarts: int
+    queued: dict[str, int] = {}
+    """Operator → timestamps that wait for their turn."""
 
 
 class Ended(_Said, frozen=True, tag="ended"):

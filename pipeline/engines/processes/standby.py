@@ -20,7 +20,6 @@ from pipeline.graph import Graph
 from pipeline.latency import LatencyModel
 from pipeline.recipe import Recipe
 
-
 PRIORITY = 30
 """SCHED_FIFO, above callbacks without a priority of their own and below the supervisor."""
 

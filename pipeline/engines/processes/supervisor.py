@@ -27,6 +27,7 @@ from pipeline.engines.processes.plan import (
     Rest,
     Said,
     Started,
+    Status,
     Stop,
 )
 from pipeline.engines.processes.plan import Fault as FaultSaid
@@ -56,7 +57,7 @@ class _Supervisor:
     def __init__(self, launcher: Channel[Any], assignment: Assignment) -> None:
         self.launcher, self.assignment, self.plan = launcher, assignment, assignment.plan
         plan = self.plan
-        self.table = StatusTable(assignment.table, len(plan.processes) + 1, len(plan.streams), len(plan.throttles()))
+        self.table = StatusTable(assignment.table, plan)
         self.processes = [
             Supervised(each.name, row, each.restart, each.standby) for row, each in enumerate(plan.processes)
         ]
@@ -196,7 +197,7 @@ class _Supervisor:
                     self.standby.channel.send(Rest(process.name))
             self._tell(Recovered(self.now(), process.name, time.monotonic_ns() - process.down_since))
             process.down_since = 0
-        self._tell(faults.status(process, self.table, self.now(), time.monotonic_ns()))
+        self._tell(self._status(process, time.monotonic_ns()))
 
     # -- what goes wrong ---------------------------------------------------------------------------------------------
 
@@ -218,9 +219,13 @@ class _Supervisor:
         if now - self._told > STATUS_NS and self.origin:
             self._told = now
             for process in self.everybody:
-                self._tell(faults.status(process, self.table, self.now(), now))
+                self._tell(self._status(process, now))
                 if faults.too_big(process, self.plan.supervision):
                     self._lost(process, "memory", f"holds more than {self.plan.supervision.memory_mb} MB")
+
+    def _status(self, process: Supervised, now: int) -> Status:
+        operators = self.plan.processes[process.row].operators if process.name else ()
+        return faults.status(process, self.table, operators, self.now(), now)
 
     def _lost(self, process: Supervised, kind: str, reason: str) -> None:
         """The process is gone, or must be: somebody else answers for it at once, then it is ended and started anew."""

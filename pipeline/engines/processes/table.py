@@ -9,32 +9,36 @@ from __future__ import annotations
 import mmap
 import os
 
+from pipeline.engines.processes.plan import Plan
 from pipeline.timestamps import BOTTOM, FOREVER
 
-HEARTBEAT, EPOCH, OVERDUE_AT, PROGRESS, QUEUED = range(5)
+HEARTBEAT, EPOCH, OVERDUE_AT = range(3)
 CELLS = 8
 
 
 class StatusTable:
-    """See the module. ``processes`` rows, the standby's last, then one cell for each stream and each throttle."""
+    """See the module. A row for each process, the standby's last; a cell for each stream, throttle and operator."""
 
-    def __init__(self, fd: int, processes: int, streams: int, throttles: int) -> None:
+    def __init__(self, fd: int, plan: Plan) -> None:
         self.fd = fd
-        self._streams = processes * CELLS
-        self._throttles = self._streams + streams
-        self._count = self._throttles + throttles
+        self._streams = (len(plan.processes) + 1) * CELLS
+        self._throttles = self._streams + len(plan.streams)
+        self._queues = self._throttles + len(plan.throttles())
+        self._operators = {name: i for i, name in enumerate(n for p in plan.processes for n in p.operators)}
+        self._count = self._queues + len(self._operators)
         self._map = mmap.mmap(fd, max(1, self._count) * 8)
         self._cells = memoryview(self._map).cast("q")
 
     @classmethod
-    def create(cls, processes: int, streams: int, throttles: int) -> StatusTable:
+    def create(cls, plan: Plan) -> StatusTable:
         """A new table. Its ``fd`` is to be inherited."""
         fd = os.memfd_create("skylane.status", os.MFD_CLOEXEC)
-        os.ftruncate(fd, max(1, processes * CELLS + streams + throttles) * 8)
-        table = cls(fd, processes, streams, throttles)
-        for row in range(processes):
+        cells = (len(plan.processes) + 1) * CELLS + len(plan.streams) + len(plan.throttles())
+        os.ftruncate(fd, (cells + sum(len(process.operators) for process in plan.processes)) * 8)
+        table = cls(fd, plan)
+        for row in range(len(plan.processes) + 1):
             table.set(row, OVERDUE_AT, FOREVER)
-        for cell in range(table._streams, table._count):
+        for cell in range(table._streams, table._queues):
             table._cells[cell] = BOTTOM
         return table
 
@@ -61,6 +65,14 @@ class StatusTable:
     def set_taken(self, throttle: int, t: int) -> None:
         """A blocking reader has room for what follows t."""
         self._cells[self._throttles + throttle] = t
+
+    def queued(self, operator: str) -> int:
+        """How many timestamps wait for their turn at an operator."""
+        return self._cells[self._queues + self._operators[operator]]
+
+    def set_queued(self, operator: str, count: int) -> None:
+        """``count`` timestamps wait at the operator."""
+        self._cells[self._queues + self._operators[operator]] = count
 
     def close(self) -> None:
         """Let go of the mapping."""

@@ -15,7 +15,7 @@ from pipeline.engines.processes.plan import StreamPlan
 from pipeline.engines.processes.shared import StreamReader, StreamWriter
 from pipeline.engines.processes.table import EPOCH, StatusTable
 from pipeline.engines.processes.wakeup import Wakeup
-from pipeline.engines.processes.wire import Head
+from pipeline.engines.processes.wire import Head, UnreadableMessage
 from pipeline.errors import SkylaneError
 from pipeline.messages import Envelope
 from pipeline.timestamps import TOP, Timestamp
@@ -98,6 +98,10 @@ class SharedExit(NoExit):
             except SkylaneError as error:
                 self.failed(str(error))
         return prepared
+
+    def greet(self) -> None:
+        """Let readers who have come anew see the last message."""
+        self._writer.greet()
 
     def full(self) -> bool:
         if not self._throttles:
@@ -208,7 +212,7 @@ class Arrivals:
 
     def _take_in(self, sink: Sink) -> Callable[[], None] | None:
         for stream, reader in self._readers:
-            while (taken := reader.take()) is not None:
+            while (taken := _taken(sink, reader)) is not None:
                 self._hand_over(sink, stream, *taken)
                 job = sink.job()
                 if job is not None:
@@ -231,3 +235,12 @@ class Arrivals:
             Timestamp(head.t), value, Timestamp(head.origin), head.quality, head.winner, Timestamp(head.at)
         )
         sink.arrive(stream, envelope, head.starts)
+
+
+def _taken(sink: Sink, reader: StreamReader) -> tuple[Head, Any] | None:
+    """The next message that can be read; those that cannot are counted as lost."""
+    while True:
+        try:
+            return reader.take()
+        except UnreadableMessage:
+            sink.lost(reader.stream, 0, 1)

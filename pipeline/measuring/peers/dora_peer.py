@@ -112,7 +112,15 @@ def main() -> None:
         environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"}
         environment["DORA_NODE_SHM_POOL_SIZE"] = str(POOL_BYTES)
         process = subprocess.run(
-            [str(binaries / "dora"), "run", "dataflow.yml", "--log-level", "error", "--stop-after", str(hop["limit_s"])],
+            [
+                str(binaries / "dora"),
+                "run",
+                "dataflow.yml",
+                "--log-level",
+                "error",
+                "--stop-after",
+                f"{hop['limit_s']:.0f}s",
+            ],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

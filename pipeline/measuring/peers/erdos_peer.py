@@ -42,7 +42,7 @@ def send(stream: Any, t: Any, data: Any) -> None:
     stream.send(erdos.WatermarkMessage(t))
 
 
-class Source(erdos.operator.Source):
+class Source(erdos.operator.Source):  # type: ignore[misc]
     """Fills a payload and sends it, at ``hz`` or as fast as it can."""
 
     def __init__(self, hop: dict[str, Any], folder: str, name: str) -> None:
@@ -70,7 +70,7 @@ class Source(erdos.operator.Source):
         time.sleep(3600)  # whoever started it ends it
 
 
-class Reader(erdos.operator.Sink):
+class Reader(erdos.operator.Sink):  # type: ignore[misc]
     """Notes how old every message is when the callback starts."""
 
     def __init__(self, hop: dict[str, Any], folder: str, name: str) -> None:
@@ -91,7 +91,7 @@ class Reader(erdos.operator.Sink):
             write(self.folder, self.name, {**told, "cpu_ns": cpu_ns() - self.used})
 
 
-class Stage(erdos.operator.OneInOneOut):
+class Stage(erdos.operator.OneInOneOut):  # type: ignore[misc]
     """Answers with ``size`` bytes under the number and the time of its input."""
 
     def __init__(self, size: int) -> None:
@@ -101,7 +101,7 @@ class Stage(erdos.operator.OneInOneOut):
         send(context.write_stream, context.timestamp, (*data[:2], self.data))
 
 
-class Join(erdos.operator.TwoInOneOut):
+class Join(erdos.operator.TwoInOneOut):  # type: ignore[misc]
     """Answers on the watermark of both inputs with ``size`` bytes under the older time."""
 
     def __init__(self, size: int) -> None:
