@@ -89,7 +89,10 @@ def run(
     launch: LaunchPath,
     override: Override = None,
     variant: Annotated[list[str] | None, typer.Option(help="Only this variant. May be repeated.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Variants side by side.")] = 2,
+    engine: Annotated[
+        str | None, typer.Option(help="virtual, threads, processes or erdos; instead of the file's own.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Variants side by side on the virtual clock.")] = 2,
     artifacts: Annotated[bool, typer.Option(help="Write report, trace and video.")] = True,
     metrics: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve Prometheus metrics on this local port; 0: any free one.")
@@ -104,7 +107,7 @@ def run(
 
     code = run_launch_file(
         launch,
-        override or [],
+        [*(override or []), *([f"engine={engine}"] if engine else [])],
         variant or [],
         jobs,
         artifacts=artifacts,
@@ -195,6 +198,39 @@ def doctor(
     from pipeline.doctor import examine, left_over
 
     raise SystemExit(left_over(clean=clean, as_json=as_json) if leftovers or clean else examine(as_json=as_json))
+
+
+@app.command()
+@reported
+def node(
+    name: Annotated[str, typer.Argument(help="This host's name in the launch file.", show_default=False)],
+    connect: Annotated[
+        str, typer.Option(help="Where `skylane run` listens: tcp/… or tls/HOST:7447.", show_default=False)
+    ],
+    cert: Annotated[Path | None, typer.Option(help="This host's certificate (PEM).", show_default=False)] = None,
+    key: Annotated[Path | None, typer.Option(help="The certificate's key (PEM).", show_default=False)] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="Certificate of the authority that both trust.", show_default=False)
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Allow plain tcp beyond this machine.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Wait for another run afterwards.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a connection.")] = 60.0,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds that the launcher may be gone.")] = 10.0,
+) -> None:
+    """Join a run that another machine has started."""
+    from pipeline.commands.node import join
+
+    join(
+        name,
+        connect,
+        certificate=cert,
+        key=key,
+        authority=ca,
+        insecure=insecure,
+        stay=stay,
+        connect_s=wait,
+        patience_s=patience,
+    )
 
 
 def _add_installed_commands() -> None:

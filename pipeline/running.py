@@ -187,6 +187,10 @@ def _clock(built: Built) -> VirtualClock | WallClock:
     settings: Settings = built.settings
     if settings.engine == "virtual":
         return VirtualClock(settings.seed, built.latency)
+    if settings.hosts:
+        from pipeline.placement import on_hosts
+
+        return WallClock(settings.seed, built.latency, on_hosts(built, settings.name))
     if settings.engine == "processes":
         from pipeline.placement import placed
 

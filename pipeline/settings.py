@@ -122,12 +122,32 @@ class _Section(BaseModel):
 class RunOnSettings(_Section):
     """Where an operator runs (engine ``processes``), and how."""
 
-    process: Word
+    process: Word | None = None
+    """Operators with the same name share a process; without one an operator has its own."""
     host: Word | None = None
+    """One of ``hosts``; without it the one that is started."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     cores: tuple[Annotated[int, Field(ge=0)], ...] = ()
     priority: Annotated[int, Field(ge=0, le=95)] = 0
     """SCHED_FIFO priority of its callbacks; 0: the ordinary scheduler."""
+
+
+class TlsSettings(_Section):
+    """Files (PEM) by which hosts prove who they are to each other; a host's certificate is signed by ``authority``."""
+
+    certificate: Word
+    key: Word
+    authority: Word
+
+
+class HostSettings(_Section):
+    """A machine that runs a part of the graph. The one that listens is the one on which the run is started."""
+
+    listen: Word | None = None
+    """``tcp/127.0.0.1:7447`` or ``tls/0.0.0.0:7447``."""
+    tls: TlsSettings | None = None
+    insecure: bool = False
+    """Accept that anybody on the network can read and write: plain tcp on an address that is not loopback."""
 
 
 class SupervisionSettings(_Section):
@@ -230,6 +250,8 @@ class Settings(_Section):
     latency: Literal["measured"] | None = None
     world: WorldSettings | None = None
     supervision: SupervisionSettings = SupervisionSettings()
+    hosts: dict[str, HostSettings] = {}
+    """Name → machine. Empty: everything runs on this one."""
     deadlines: list[DeadlineSettings] = []
     output: Word | None = None
     """Folder for the run's records; ``runs/<name>`` without it."""

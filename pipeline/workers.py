@@ -58,7 +58,8 @@ def run_here(job: Job, tell: Tell, stop: Callable[[], bool] | None = None, watch
     try:
         launch = resolve(job.path, job.overrides)
         # Over several processes each makes its own operators; this one only looks on.
-        elsewhere = launch.settings.engine in ("processes", "erdos")
+        settings = launch.settings
+        elsewhere = settings.engine in ("processes", "erdos") and not settings.hosts
         built = build(launch, job.variant, local=frozenset() if elsewhere else None)
         progress = Progress(built.settings.duration, lambda at: tell(job, at))
         with nullcontext() if watch is None else watch(job, built.settings.duration) as view:

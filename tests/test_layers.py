@@ -17,6 +17,8 @@ SHARED = {"messages", "geometry", "models", "profiles", "sensors"}
 TOOLS = {"models"}
 """Training and evaluation look at the stages they serve."""
 HEAVY = {
+    "iceoryx2",
+    "zenoh",
     "torch",
     "numba",
     "cv2",

@@ -44,7 +44,7 @@ class PartEngine(ThreadEngine):
         super().__init__(graph, latency, observers, stop=stop)
         self._origin = origin or 0
         self.receiver = 0
-        """The thread that takes in what comes. A callback that begins by it runs on it: that saves a change of threads."""
+        """The thread that takes in what comes. A callback that begins by it runs on it: no change of threads."""
         self._job: Callable[[], None] | None = None
         self._preparing = {
             name: [self.border.exits[s.name] for s in stage.streams if s.name in self.border.exits]

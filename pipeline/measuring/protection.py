@@ -16,6 +16,7 @@ from pipeline.events import Event, Sealed, Sent
 from pipeline.execution import VirtualClock, WallClock, run
 from pipeline.graph import Graph
 from pipeline.ports import Input, Output, keep_last
+from pipeline.race import HANDLER
 from pipeline.timestamps import Duration, ms, seconds
 
 BUDGETS = {"detection": ms(110), "tracker": ms(15), "location": ms(54), "prediction": ms(25), "planning": ms(65)}
@@ -84,7 +85,7 @@ class _Answers:
         self.operator = operator
         self.after: dict[int, int] = {}
         self.completed: Counter[int] = Counter()
-        self.handled: Counter[str] = Counter()
+        self.by_handler: set[int] = set()
 
     def on_event(self, event: Event) -> None:
         if isinstance(event, (Sent, Sealed)) and event.operator == self.operator:
@@ -92,7 +93,8 @@ class _Answers:
                 return
             self.completed[event.t] += 1
             self.after[event.t] = event.at - event.t
-            self.handled[event.winner if isinstance(event, Sent) else "nobody"] += 1
+            if isinstance(event, Sent) and event.winner == HANDLER:
+                self.by_handler.add(event.t)
 
 
 def _drive(graph: Graph, operator: str, timestamps: int, *, wall: bool) -> _Answers:
@@ -156,20 +158,22 @@ def pipelined(*, timestamps: int = 10_000, wall: bool = False) -> dict[str, Any]
     graph.deadline(operator.answer, within=within)
     answers = _drive(graph, "stalling", timestamps, wall=wall)
     expected = range(0, timestamps * PERIOD, PERIOD)
-    late = [t for t in expected if answers.after.get(t, within * 10) > within + (GRACE if wall else 0)]
+    late = [t for t in expected if answers.after.get(t, within * 10) > within]
+    unprotected = [t for t in late if t not in answers.by_handler]
     told = {
         "timestamps": timestamps,
         "clock": "wall" if wall else "virtual",
         "stalls": timestamps // STALL_EVERY,
-        "handled": answers.handled["handler"],
-        "unprotected": len(late),
+        "handled": len(answers.by_handler),
+        "unprotected": len(unprotected),
+        "answers_more_than_5_ms_late": sum(answers.after.get(t, within * 10) > within + GRACE for t in late),
         "not_completed_once": sum(answers.completed[t] != 1 for t in expected),
         "longest_ms": round(max(answers.after.values(), default=0) / 1e6, 2),
     }
     return {
         "claimed": "every timestamp; ERDOS protects about every other one when the deadline exceeds the period",
         "measured": told,
-        "beaten": not late and told["not_completed_once"] == 0,
+        "beaten": not unprotected and told["not_completed_once"] == 0,
         "beaten_if": "every timestamp is answered once, within its deadline or by its handler",
     }
 

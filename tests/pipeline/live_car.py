@@ -181,9 +181,7 @@ def drive(
 ) -> Drive:
     """Run the car while ``meddle`` makes trouble from a thread of its own."""
     count = int(length_s * 1e9) // PERIOD
-    recipe = Recipe(
-        "tests.pipeline.live_car:car", {"count": count, "trouble": trouble or {}}, path=(str(ROOT),)
-    )
+    recipe = Recipe("tests.pipeline.live_car:car", {"count": count, "trouble": trouble or {}}, path=(str(ROOT),))
     graph = car(count)
     home = {name: RunOn("world", priority=10) for name in graph.operators if name not in alone}
     run_on = home | {name: RunOn(name, priority=10) for name in alone}

@@ -6,11 +6,12 @@ Decides which streams cross and when the run is over. How a host runs its part i
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import events as ev
 from pipeline.building import Built
@@ -27,6 +28,9 @@ from pipeline.events import Event, Observer
 from pipeline.graph import Graph
 from pipeline.messages import Envelope
 from pipeline.timestamps import FOREVER, ms
+
+if TYPE_CHECKING:
+    from pipeline.execution import WallClock
 
 AHEAD = ms(200)
 """The run's clock is 0 so long after everybody is ready: the news must reach every host before."""
@@ -67,6 +71,31 @@ class Hosted:
         return found
 
 
+@dataclass(frozen=True)
+class OnHosts:
+    """A built launch file that several hosts run together."""
+
+    built: Built
+    hosted: Hosted
+    path: str
+
+    def homes(self, graph: Graph) -> dict[str, str]:
+        """Operator → its host, where that is another one."""
+        here = self.hosted.here
+        hosts = {name: self.hosted.host_of.get(name, here) for name in graph.operators}
+        return {name: "" if host == here else host for name, host in hosts.items()}
+
+    def engine(
+        self, graph: Graph, clock: WallClock, observers: Sequence[Observer], stop: Callable[[], bool] | None
+    ) -> HostEngine:
+        """The engine that runs it. What it waits for is told on stderr."""
+        return HostEngine(self.built, self.hosted, observers, path=self.path, stop=stop, tell=_tell)
+
+
+def _tell(line: str) -> None:
+    print(f"skylane: {line}", file=sys.stderr)
+
+
 class HostEngine:
     """Runs a built launch file over several hosts. Blocking queues hold nobody back across hosts: there they drop."""
 
@@ -90,7 +119,7 @@ class HostEngine:
         """What each host had to say at the end."""
         self.outcome: dict[str, Any] = {}
         self._gone_at: dict[str, int] = {}
-        self._origin = 0
+        self.origin = 0
         self._parts = hosted.parts(built.graph)
         if hosted.here not in self._parts:
             self._parts[hosted.here] = ()
@@ -156,20 +185,20 @@ class HostEngine:
                 for host, operators in others.items()
             }
         )
-        self._origin = time.monotonic_ns() + AHEAD
+        self.origin = time.monotonic_ns() + AHEAD
         engine = PartEngine(
             graph,
             self.built.latency,
             [_Observing(self.merger)] if self.observed else [],
             local=frozenset(self._parts[here]),
             exits=exits,
-            origin=self._origin,
+            origin=self.origin,
             stop=lambda: self._finished.is_set(),
         )
         for stream, entry in entries.items():
             needed = any(name in self._parts[here] for name in readers(graph, stream))
             entry.open(_Tap(self.merger if self.observed else None, engine if needed else None))
-        hosts.begin(self._origin)
+        hosts.begin(self.origin)
         ended = self._drive(engine, hosts, until)
         hosts.end(final=self.hosted.final)
         if self._failed is not None:
@@ -206,7 +235,7 @@ class HostEngine:
         return max(done[0], min(self._now(), until))
 
     def _now(self) -> int:
-        return time.monotonic_ns() - self._origin
+        return time.monotonic_ns() - self.origin
 
     # -- on the network's threads ------------------------------------------------------------------------------------
 
