@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.construction import construct
 from pipeline.errors import InvalidLaunchFile, UsageError
 from pipeline.launchfile import Problems
-from pipeline.located import Located, read_value
+from pipeline.located import FieldPath, Located, read_value
 from pipeline.registry import BENCHMARKS, find, installed
 
 
@@ -33,7 +33,8 @@ def run_benchmark(name: str | None, overrides: Sequence[str], *, as_json: bool, 
         if not equals:
             raise UsageError("is not key=value", where=f"-o {override}")
         arguments[key] = read_value(text)
-    places = {(key,): f"-o {key}={value}" for key, value in arguments.items()} | {(key,): f"--{key}" for key in flags}
+    places: dict[FieldPath, str] = {(key,): f"-o {key}={value}" for key, value in arguments.items()}
+    places.update({(key,): f"--{key}" for key in flags})
     arguments |= dict.fromkeys(flags, True)
     problems = Problems(Located(None, places))
     figures = construct(benchmark, arguments, {"timer_ns": time.perf_counter_ns}, (), problems)

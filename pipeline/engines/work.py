@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.random import Generator, Philox  # now: np.random is loaded when first used, which may be in a callback
 from numpy.typing import NDArray
 
 from pipeline.deadlines import DeadlineSpec
@@ -218,7 +219,7 @@ class OperatorContext:
     def rng(self) -> np.random.Generator:
         if self._rng is None:
             seed = uniform(self._stage.host.latency.seed, "rng", self._operator.name, self.t)
-            self._rng = np.random.Generator(np.random.Philox(int(seed * 2**63)))
+            self._rng = Generator(Philox(int(seed * 2**63)))
         return self._rng
 
 

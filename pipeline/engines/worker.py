@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +15,9 @@ from pipeline.definition import Aborted
 from pipeline.engines.work import Work
 
 SHUTDOWN_S = 2.0
+DELICATE_FILES = {"<frozen importlib._bootstrap>", logging.__file__}
+DELICATE_NAMES = {"__enter__", "__exit__", "acquire", "release", "_acquire_restore", "_release_save"}
+"""Code that takes and gives back locks in Python, the names in ``threading``: not written to be interrupted there."""
 
 
 class Worker:
@@ -95,10 +100,21 @@ class Worker:
             raise Aborted(f"t={work.run.t} is over")
 
     def _inject(self) -> None:
-        if self._inside:
+        if self._inside and not self._delicate():
             self._injected = True
             self._interrupted.put(None)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._ident), ctypes.py_object(Aborted))
+
+    def _delicate(self) -> bool:
+        """True while an exception would leave a lock of Python's own held for ever. Whoever aborts asks again soon."""
+        frame = sys._current_frames().get(self._ident)
+        while frame is not None:
+            code = frame.f_code
+            name, file = code.co_name, code.co_filename
+            if file in DELICATE_FILES or (name in DELICATE_NAMES and file == threading.__file__):
+                return True
+            frame = frame.f_back if code is not _PERFORM else None
+        return False
 
     def _loop(self) -> None:
         self._settle()
@@ -107,3 +123,6 @@ class Worker:
             if job is None:
                 return
             job()
+
+
+_PERFORM = Worker.perform.__code__

@@ -5,6 +5,7 @@ Typed messages, timestamps, watermarks and an armed deadline on every reader. De
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.definition import END, Context, DeadlineMissed, Operator, Source
 from pipeline.engines.processes.plan import RunOn, Supervision, place
+from pipeline.errors import MissingExtra
 from pipeline.execution import WallClock, run
 from pipeline.graph import Graph
 from pipeline.measuring.sampling import Hop, Measured
@@ -137,7 +139,13 @@ def graph(*, size: int, form: str, readers: int, count: int, warm_up: int, hz: f
 
 
 def alone(built: Graph, function: str, arguments: dict[str, Any]) -> WallClock:
-    """A clock for ``built`` with every operator in a process of its own, which calls ``function`` to make it again."""
+    """A clock for ``built`` with every operator in a process of its own, which calls ``function`` to make it again.
+
+    Raises MissingExtra without iceoryx2.
+    """
+    if importlib.util.find_spec("iceoryx2") is None:
+        what = "streams between processes need iceoryx2, which is not installed"
+        raise MissingExtra(what, where="bench", hint="pip install 'skylane[live]'")
     here = tuple(each for each in sys.path if each and Path(each).is_dir() and "site-packages" not in each)
     recipe = Recipe(function, arguments, path=(*here, str(ROOT)))
     # Many processes that start at once on a small machine are slow, not hung.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import SkylaneError
+from pipeline.errors import SkylaneError, UsageError
 from pipeline.measuring import environments, hop
 from pipeline.measuring.environments import PeerUnavailable
 from pipeline.measuring.load import load_average
@@ -107,6 +107,8 @@ def measure_all(
                 try:
                     measured = measure(each)
                     results.setdefault((name, case), []).append(measured)
+                except UsageError:
+                    raise
                 except SkylaneError as error:
                     failed[name, case] = str(error)
     return results, failed

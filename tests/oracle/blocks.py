@@ -42,17 +42,14 @@ from tests.oracle import elsewhere
 from tests.oracle.checks import Checker
 
 HAS_ERDOS = importlib.util.find_spec("erdos") is not None
-WITHOUT_ERDOS = (
-    "ERDOS runs on CPython 3.10: tests/pipeline/test_erdos.py makes such an environment and runs these there"
-)
+"""Only on CPython 3.10: tests/pipeline/test_erdos.py makes such an environment and runs the contract there."""
 
 engines = pytest.mark.parametrize(
     "engine",
     [
         "virtual",
-        pytest.param("threads", marks=pytest.mark.real),
-        pytest.param("processes", marks=pytest.mark.real),
-        pytest.param("erdos", marks=[pytest.mark.real, pytest.mark.skipif(not HAS_ERDOS, reason=WITHOUT_ERDOS)]),
+        *(pytest.param(name, marks=pytest.mark.real) for name in ("threads", "processes")),
+        *([pytest.param("erdos", marks=pytest.mark.real)] if HAS_ERDOS else []),
     ],
 )
 """Decorator: the test holds on every engine."""

@@ -113,7 +113,7 @@ class NodeProcess:
         assert self.process.stderr is not None
         self.said.extend(iter(self.process.stderr.readline, ""))
 
-    def wait(self, timeout_s: float = 20) -> int:
+    def wait(self, timeout_s: float = 60) -> int:
         """Its exit code."""
         code = self.process.wait(timeout_s)
         self._listener.join(5)

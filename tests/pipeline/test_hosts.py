@@ -41,7 +41,7 @@ operators:
   decide: {use: "host_toys:Decide", inputs: {value: count.count, far: double.double}, deadline: 40ms}
 """
 
-pytestmark = [pytest.mark.usefixtures("toys")]
+pytestmark = [pytest.mark.usefixtures("toys"), pytest.mark.alone]
 
 
 @pytest.fixture

@@ -5,27 +5,21 @@ from __future__ import annotations
 import ast
 import gc
 import os
-import queue
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 import pipeline.engines
-from pipeline import Context, DeadlineMissed, Graph, Input, Operator, Output, WallClock, events, ms, run
-from pipeline.definition import Aborted
+from pipeline import Context, DeadlineMissed, Graph, Input, Operator, Output, WallClock, ms, run
 from pipeline.engines import realtime
 from pipeline.engines.clock_watch import ClockReading, clock_check, read_clocks, watch_clocks
 from pipeline.engines.processes.plan import RunOn
 from pipeline.engines.realtime import ORDINARY, Urgency
-from pipeline.engines.work import Work
-from pipeline.engines.worker import Worker
 from pipeline.timestamps import seconds
 from tests.pipeline.toys import Counter
 
@@ -309,92 +303,3 @@ def test_no_engine_reads_people_s_time() -> None:
 def test_a_timed_wait_uses_the_monotonic_clock() -> None:
     # sem_clockwait, which takes the clock as an argument, is what CPython 3.11 looks for in the C library.
     assert hasattr(__import__("ctypes").CDLL(None), "sem_clockwait")
-
-
-# -- interrupting a callback -------------------------------------------------------------------------------------------
-
-
-class Brief(Operator):
-    """Ends at about the moment at which it is stopped, again and again."""
-
-    device = True
-    value = Input(int)
-    same = Output(int)
-
-    def on_watermark(self, ctx: Context) -> int:
-        until = ctx.now() + ctx.remaining() + int(ctx.rng.integers(-50_000, 150_000))
-        while ctx.now() < until:
-            pass
-        return ctx[self.value]
-
-    def on_miss(self, ctx: Context, miss: DeadlineMissed) -> int:
-        return -1
-
-
-def test_an_interruption_that_comes_as_the_callback_ends_does_not_take_the_operator_along() -> None:
-    graph = Graph("brief")
-    source, brief = Counter(upto=60), Brief()
-    graph.connect(source.count, brief.value)
-    graph.deadline(brief.same, within=ms(1))
-    result = run(graph, clock=WallClock(), until=seconds(20), keep_events=True)
-    assert result.ended_at < seconds(20), "the operator never came back from a timestamp"
-    assert len(result[brief.same]) + sum(isinstance(e, events.Sealed) for e in result.events) >= 60
-
-
-class Uninterrupted(Work):
-    """Work whose callback does as told."""
-
-    def __init__(self) -> None:
-        self.ctx = SimpleNamespace(alive=True)  # type: ignore[assignment]
-
-
-class Unlucky(Worker):
-    """Is interrupted just before its callback begins, or just after it has ended, which no timing can bring about."""
-
-    def __init__(self, moments: tuple[str, ...]) -> None:
-        self.moments = list(moments)
-        super().__init__("unlucky", lambda: None)
-
-    def _enter(self, work: Work) -> bool:
-        entered = super()._enter(work)
-        self._interrupt("begins")
-        return entered
-
-    def _leave(self) -> None:
-        self._interrupt("ends")
-        super()._leave()
-
-    def _interrupt(self, moment: str) -> None:
-        if moment in self.moments:
-            self.moments.remove(moment)
-            raise Aborted(moment)
-
-
-@pytest.mark.parametrize("moments", [("begins",), ("ends",), ("begins", "ends")])
-def test_whatever_moment_an_interruption_meets_the_job_is_finished_and_the_thread_lives_on(
-    moments: tuple[str, ...],
-) -> None:
-    worker = Unlucky(moments)
-    told: queue.SimpleQueue[tuple[bool, object, Exception | None]] = queue.SimpleQueue()
-    for _ in range(2):
-        work = Uninterrupted()
-        worker.submit(lambda work=work: told.put(worker.perform(work, lambda: "answer")))  # type: ignore[misc]
-    first, second = told.get(timeout=5.0), told.get(timeout=5.0)
-    worker.close()
-    assert first == ("begins" not in moments, None if "begins" in moments else "answer", None)
-    assert second == (True, "answer", None)
-
-
-def test_interruptions_from_outside_at_any_moment_lose_no_job() -> None:
-    worker, rng = Worker("test", lambda: None), np.random.default_rng(5)
-    told: queue.SimpleQueue[tuple[bool, object, Exception | None]] = queue.SimpleQueue()
-    for _ in range(300):
-        work = Uninterrupted()
-        worker.submit(lambda work=work: told.put(worker.perform(work, lambda: sum(range(20)))))  # type: ignore[misc]
-        sum(range(int(rng.integers(0, 400))))
-        work.ctx.alive = False
-        worker.abort(work)
-        began, value, failure = told.get(timeout=5.0)
-        assert value in ((None, 190) if began else (None,))
-        assert failure is None
-    worker.close()

@@ -64,11 +64,9 @@ def reader(hop: dict[str, Any]) -> None:
     print(json.dumps({**told, "cpu_ns": used[-1] - used[0] if used else 0}), flush=True)
 
 
-def send_all(hop: dict[str, Any], opened: Any) -> int:
+def send_all(hop: dict[str, Any], publisher: Any, provider: Any) -> int:
     """Send every message; returns the processor time without filling them."""
-    provider = zenoh.shm.ShmProvider.default_backend(SLOTS * (hop["size"] + 4096))
     policy = zenoh.shm.BlockOn(zenoh.shm.GarbageCollect())
-    publisher = opened.declare_publisher(KEY, congestion_control=zenoh.CongestionControl.BLOCK)
     picture = os.urandom(hop["size"])
     began = time.monotonic_ns()
     filling = used = 0
@@ -105,7 +103,10 @@ def main() -> None:
                 assert each.stdout is not None
                 each.stdout.readline()
             time.sleep(0.5)  # until the subscriptions are known here
-            spent = send_all(hop, opened)
+            # Both outlive the readers: what is on its way when they end is lost.
+            provider = zenoh.shm.ShmProvider.default_backend(SLOTS * (hop["size"] + 4096))
+            publisher = opened.declare_publisher(KEY, congestion_control=zenoh.CongestionControl.BLOCK)
+            spent = send_all(hop, publisher, provider)
             told = [json.loads(each.communicate(timeout=hop["limit_s"])[0]) for each in readers]
         finally:
             for each in readers:
