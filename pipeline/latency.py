@@ -104,6 +104,11 @@ class LatencyModel:
         latency = self.latency(operator, work)
         return latency.p99 if isinstance(latency, Distribution) else Duration(0)
 
+    def least(self, operator: str) -> Duration:
+        """What the operator needs at least: its default entry, else that of its quickest work; 0 when unknown."""
+        known = [each.p99 for each in self.by_operator.get(operator, {}).values() if isinstance(each, Distribution)]
+        return self.expected(operator, "") or min(known, default=Duration(0))
+
 
 def uniform(seed: int, *key: object) -> float:
     """A number in (0, 1) that depends on nothing but its arguments: the same on every machine and in every order."""

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.building import build
 from pipeline.commands.following import Following, Wishes, following
 from pipeline.commands.printing import faults, table
+from pipeline.engines import require
 from pipeline.errors import InvalidLaunchFile, SkylaneError
 from pipeline.launchfile import LaunchFile, resolve
 from pipeline.recording import write_result
@@ -45,6 +46,7 @@ def run_launch_file(
     chosen = _chosen(launch, variants)
     for variant in chosen:
         build(launch, variant)  # every mistake shows before anything runs
+        require(launch.variants[variant])
     folder = Path(launch.settings.folder)
     wishes = Wishes(metrics, log_json, quiet=as_json)
     plan = [Job(str(launch.path), tuple(overrides), v, str(folder / v if v else folder)) for v in chosen]

@@ -101,7 +101,7 @@ def _attach_path(graph: Graph, here: Assembled, host: Host, spec: DeadlineSpec, 
     stages = here.stages
     path = graph.path(spec.since, spec.operator)
     order = [name for name in graph.order() if name in path]
-    reserve = {name: int(spec.reserve.get(name, host.latency.expected(name, ""))) for name in order}
+    reserve = {name: int(spec.reserve.get(name, host.latency.least(name))) for name in order}
     end_to_end = EndToEndDeadline(spec, budget, reserves_behind(path, order, reserve), reserve)
     here.end_to_end[spec.name] = end_to_end
     start = _stream(stages, spec.since)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -148,11 +148,15 @@ def report(results: Results, hops: dict[str, Hop], failed: dict[tuple[str, str],
 
 
 def ratio(results: Results, over: str, under: str, case: str) -> float | None:
-    """Median over the rounds of one contender's median delay divided by another's; None if one did not take part."""
-    pairs = zip(results.get((over, case), []), results.get((under, case), []), strict=False)
-    found: Sequence[float] = [
-        median_ms(a) / median_ms(b) for a, b in pairs if a.last_reader_ms() and b.last_reader_ms()
-    ]
+    """Median over the rounds of one contender's median delay divided by another's; None without such rounds.
+
+    A round in which one of them lost messages does not count: the delays of those that arrived say too little.
+    """
+    found: list[float] = []
+    for a, b in zip(results.get((over, case), []), results.get((under, case), []), strict=False):
+        arrived = len(a.last_reader_ms()), len(b.last_reader_ms())
+        if arrived[0] and arrived[0] == arrived[1]:
+            found.append(median_ms(a) / median_ms(b))
     return rounded(np.median(found)) if found else None
 
 

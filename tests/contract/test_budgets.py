@@ -129,6 +129,27 @@ def test_profiled_latencies_are_the_reserve_where_none_is_given() -> None:
     assert [event.at // ms(1) for event in of(checker, Missed, "a")] == [65]
 
 
+@engines
+def test_an_end_to_end_deadline_goes_with_the_messages_and_leaves_the_last_one_its_share(engine: str) -> None:
+    a, b = Handled({1: HANG}), Handled({2: HANG})
+    graph = chain(a, b, source=Ticks(4))
+    reserve = {"a": ms(20), "b": ms(40)}
+    graph.deadline(b.out, within=ms(90), since=graph.operators["source"].out, reserve=reserve)  # type: ignore[attr-defined]
+    _, checker = checked(graph, engine)
+    assert [event.t // ms(100) for event in of(checker, Missed, "a")] == [1]
+    assert [event.t // ms(100) for event in of(checker, Missed, "b")] == [2]
+    late = 0 if engine == "virtual" else 15
+    assert all(50 <= expiry <= 50 + late for expiry in expiries(checker, "a"))
+    assert all(90 <= expiry <= 90 + late for expiry in expiries(checker, "b"))
+
+
+@engines
+def test_a_budget_reaches_the_operator_wherever_its_policy_is(engine: str) -> None:
+    a = Handled(dict.fromkeys(range(4), HANG))
+    _, checker = checked(dynamic(a, Budgets([ms(30), ms(60)], ms(200), offset=ms(50)), count=4, static=ms(80)), engine)
+    assert [miss.budget // ms(1) for miss in a.misses] == [80, 30, 30, 60]
+
+
 # -- frequency --------------------------------------------------------------------------------------------------------
 
 

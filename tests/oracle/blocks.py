@@ -94,13 +94,14 @@ class Budgets(Source):
     """Writes a budget at each of its ticks."""
 
     out = Output(Budget)
+    scale = 1
 
     def __init__(self, budgets: Sequence[Duration], period: Duration = ms(100), offset: Duration = ms(0)) -> None:
         self.budgets, self.period, self.offset = budgets, period, offset
 
     def on_tick(self, ctx: Context) -> Any:
         number = (ctx.t - self.offset) // self.period
-        return Budget(within_ns=self.budgets[number]) if number < len(self.budgets) else END
+        return Budget(within_ns=self.budgets[number] * self.scale) if number < len(self.budgets) else END
 
 
 class Planned(Operator):
@@ -253,11 +254,15 @@ def _slow_down(graph: Graph, scale: int) -> None:
     for operator in [*graph.operators.values(), *(s.operator for specs in graph.candidates.values() for s in specs)]:
         if isinstance(operator, Source):
             operator.period, operator.offset = slower(operator.period), slower(operator.offset)
-        elif hasattr(operator, "scale"):
+        if hasattr(operator, "scale"):
             operator.scale = scale
     graph.deadlines[:] = [
         replace(
-            spec, within=slower(spec.within), static=slower(spec.static), handler_budget=handling(spec.handler_budget)
+            spec,
+            within=slower(spec.within),
+            static=slower(spec.static),
+            handler_budget=handling(spec.handler_budget),
+            reserve={name: slower(least) for name, least in spec.reserve.items()},
         )
         for spec in graph.deadlines
     ]

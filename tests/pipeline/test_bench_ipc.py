@@ -57,6 +57,15 @@ def test_a_ratio_is_the_median_over_rounds_not_of_what_was_pooled() -> None:
     assert ipc.ratio(results, "dora", "loan", "6mb") is None
 
 
+def test_a_round_in_which_somebody_lost_messages_gives_no_ratio() -> None:
+    results = {
+        ("dora", "1kb"): [measured(1.0), measured(8.0, 8.0)],
+        ("loan", "1kb"): [measured(1.0, 1.0), measured(2.0, 2.0)],
+    }
+    assert ipc.ratio(results, "dora", "loan", "1kb") == 4.0
+    assert ipc.ratio({name: rounds[:1] for name, rounds in results.items()}, "dora", "loan", "1kb") is None
+
+
 def test_a_report_has_only_the_ratios_of_those_who_took_part_and_judges_them() -> None:
     hops = {"6mb": Hop(hop.FRAME_BYTES, count=1)}
     results = {("erdos", "6mb"): [measured(200.0)], ("loan", "6mb"): [measured(1.0)], ("copy", "6mb"): [measured(20.0)]}

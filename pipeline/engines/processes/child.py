@@ -32,7 +32,7 @@ RESTORES_NICE = os.geteuid() == 0
 
 
 def main() -> None:
-    """``python -m pipeline.engines.processes.child FD``: FD is the channel to the supervisor."""
+    """``python -m pipeline.engines.processes.child FD NAME``: FD is the channel to the supervisor."""
     # Ctrl-C reaches the whole terminal; who started the run decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     realtime.die_with_parent()
@@ -126,6 +126,7 @@ class _Child:
         try:
             ended = engine.run(plan.until)
         finally:
+            self.connected.table.set(self.row, OVERDUE_AT, FOREVER)
             arrivals.stop()
             for operator in operators:
                 operator.close()

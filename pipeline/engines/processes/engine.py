@@ -71,7 +71,8 @@ class ProcessEngine:
 
     def run(self, until: int) -> int:
         """Run until everybody has finished, ``until`` has passed or ``stop()``; return the time of the end."""
-        leftovers.remove_leftovers()
+        for line in leftovers.remove_leftovers():
+            self.merger.add([ev.Fault(0, "", 0, "", "stale_segment", line)])
         plan = Plan(
             self.run_id,
             self.placed.recipe,

@@ -14,6 +14,8 @@ from pipeline.engines.processes.supervised import Supervised
 from pipeline.engines.processes.table import HEARTBEAT, OVERDUE_AT, StatusTable
 from pipeline.timestamps import FOREVER
 
+PF_EXITING = 0x4
+"""Linux, include/linux/sched.h: the process is being torn down."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 STARVED_SHARE, STARVED_MAX = 0.5, 10
 """A process that wants to run and gets less of a core than this share is waited for, this many times as long."""
@@ -49,6 +51,9 @@ def look_at(process: Supervised, table: StatusTable, supervision: Supervision, n
     if age <= late:
         process.watched = None
         return None
+    if process.popen is not None and _is_ending(process.popen.pid):
+        # To end a large process takes the kernel a while; nobody needs to wait for that.
+        return "killed", "it is ending"
     starved = _starved(process, now)
     if age <= supervision.alive and not overdue > supervision.grace:
         return None
@@ -61,6 +66,14 @@ def look_at(process: Supervised, table: StatusTable, supervision: Supervision, n
     if doing == "T":
         return "stopped", f"{since}: it was stopped"
     return "hung", f"{since}: it computes without letting go of the interpreter" if doing == "R" else since
+
+
+def _is_ending(pid: int) -> bool:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
+        return fields[0] in "ZX" or bool(int(fields[6]) & PF_EXITING)
+    except (OSError, IndexError, ValueError):
+        return False
 
 
 def _starved(process: Supervised, now: int) -> bool:

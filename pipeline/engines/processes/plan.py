@@ -74,8 +74,6 @@ class StreamPlan(msgspec.Struct, frozen=True):
     readers: tuple[str, ...]
     throttles: tuple[tuple[str, int], ...] = ()
     """Reading operators whose queue blocks, with its depth."""
-    latched: bool = False
-    """Nobody joins it exactly: only the newest message counts for somebody who starts later."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -167,7 +165,7 @@ def _streams(graph: Graph, process_of: Mapping[str, str], observed: bool) -> lis
                 goes_to.append(OBSERVER)
             if not goes_to:
                 continue
-            throttles, latched = [], True
+            throttles = []
             for edge in graph.edges:
                 if edge.source is not port or edge.target.owner is None:
                     continue
@@ -176,8 +174,7 @@ def _streams(graph: Graph, process_of: Mapping[str, str], observed: bool) -> lis
                 queue = queue_of(graph, reader.name)
                 if reader.name in outside and index == 0 and queue is not None and queue.rule == "block":
                     throttles.append((reader.name, queue.depth))
-                latched = latched and edge.target.join.kind.value == "latest"
-            found.append(StreamPlan(str(port), process_of[name], tuple(goes_to), tuple(throttles), latched))
+            found.append(StreamPlan(str(port), process_of[name], tuple(goes_to), tuple(throttles)))
     return found
 
 

@@ -104,7 +104,8 @@ class _Supervisor:
         inherited = (theirs.fileno(), assignment.table, assignment.events, *assignment.wakeups)
         run_on = self.plan.processes[process.row].run_on if process.name else None
         process.popen = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.engines.processes.child", str(theirs.fileno())],
+            # The name is for people: it says in the process list who this is.
+            [sys.executable, "-m", "pipeline.engines.processes.child", str(theirs.fileno()), process.name or "standby"],
             pass_fds=inherited,
             stdin=subprocess.DEVNULL,
             env=faults.environment(self.plan.recipe.path, run_on.threads if run_on is not None else 1),
@@ -237,7 +238,8 @@ class _Supervisor:
         self._forget(process)
         self._tell(FaultSaid(self.now() if self.origin else 0, process.name or "standby", kind, reason))
         if not self.origin or not process.restart:
-            self._give_up(Failed("OperatorFailed", reason, f"process {process.name}", _hint(process, kind)))
+            where = f"process {process.name}" if process.name else "the standby"
+            self._give_up(Failed("OperatorFailed", reason, where, self._hint(process)))
             return
         wait = process.backoff(now, self.plan.supervision)
         if wait is None:
@@ -246,6 +248,11 @@ class _Supervisor:
             self._check_end()
         else:
             process.state, process.restart_at = "down", now + wait
+
+    def _hint(self, process: Supervised) -> str:
+        if not self.origin:
+            return "it ended before everybody was ready"
+        return "" if process.restart else "what it holds, such as a simulated world, is gone with it: no restart helps"
 
     def _hand_over(self, process: Supervised) -> None:
         """Fence the process off and let the standby answer."""
@@ -354,12 +361,6 @@ class _Supervisor:
     def _tell(self, said: Any, *, wait: bool = False) -> None:
         with contextlib.suppress(ChannelClosed):
             self.launcher.send(said, wait=wait)
-
-
-def _hint(process: Supervised, kind: str) -> str:
-    if not process.restart:
-        return "this process cannot be restarted: what it holds, such as a simulated world, is gone with it"
-    return "it did not get ready" if kind != "raised" else ""
 
 
 if __name__ == "__main__":
