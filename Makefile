@@ -49,7 +49,8 @@ test: lint types layers ## what CI runs (15 min): the above and every test
 	@$(BIN)/pytest -q -m alone
 
 nightly: lint types layers ## the same with many more examples per property (hours)
-	@SKYLANE_EXAMPLES=100000 $(BIN)/pytest -q -n $(JOBS) --hypothesis-profile=nightly --timeout=7200
+	@SKYLANE_EXAMPLES=100000 $(BIN)/pytest -q -n $(JOBS) -m "not alone" --hypothesis-profile=nightly --timeout=7200
+	@SKYLANE_KILLS=1000 SKYLANE_HANGS=500 $(BIN)/pytest -q -m alone --timeout=7200
 
 update-goldens: $(READY) ## write the launch files' output hashes anew; look at the diff before you commit it
 	@$(BIN)/pytest -q -p no:randomly tests/goldens --update-goldens

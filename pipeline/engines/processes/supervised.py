@@ -25,6 +25,8 @@ class Supervised:
     state: str = "down"
     incarnation: int = 0
     popen: subprocess.Popen[bytes] | None = None
+    ending: subprocess.Popen[bytes] | None = None
+    """Its last incarnation, until the kernel is done with it."""
     pidfd: int = -1
     channel: Channel[Any] | None = None
     spawned_at: int = 0

@@ -212,7 +212,9 @@ class _Supervisor:
                     if found is not None:
                         self._lost(process, *found)
         for process in self.everybody:
-            if process.state == "down" and process.restart_at <= now:
+            if process.ending is not None and process.ending.poll() is not None:
+                process.ending = None
+            if process.state == "down" and process.restart_at <= now and process.ending is None:
                 process.incarnation += 1
                 self._spawn(process)
             elif process.state == "starting" and now - process.spawned_at > self.plan.supervision.start:
@@ -307,8 +309,8 @@ class _Supervisor:
             process.channel = None
         if process.popen is not None:
             process.popen.kill()
-            process.popen.wait()
-            process.popen = None
+            # To end a large process takes the kernel some time: it is reaped later, nobody waits for it here.
+            process.ending, process.popen = process.popen, None
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -346,6 +348,8 @@ class _Supervisor:
             if process.channel is not None:
                 self._take_outcome(process)
             self._forget(process)
+            if process.ending is not None:
+                process.ending.wait()
         faults.clean_up()
         self._tell(Ended(ended_at, self.failure, self.outcome), wait=True)
 
