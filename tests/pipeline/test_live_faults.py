@@ -59,7 +59,7 @@ def test_commands_keep_coming_while_processes_are_killed_at_random() -> None:
 
 
 def test_a_stopped_process_and_one_that_keeps_the_interpreter_to_itself_are_found_within_two_periods() -> None:
-    spinning = {str(20 + 16 * number): "spins" for number in range(HANGS)}
+    spinning = {str(20 + 18 * number): "spins" for number in range(HANGS)}
     stopped: list[int] = []
 
     def meddle(seen: Drive, over: threading.Event) -> None:
@@ -69,13 +69,18 @@ def test_a_stopped_process_and_one_that_keeps_the_interpreter_to_itself_are_foun
                 stopped.append(kill(seen, "gate", signal.SIGSTOP))
                 seen.statuses.pop("gate")
 
-    seen = drive((20 + 16 * HANGS) * 0.05 + 1.0, trouble=spinning, meddle=meddle, supervision=TIRELESS)
+    seen = drive((20 + 18 * HANGS) * 0.05 + 1.0, trouble=spinning, meddle=meddle, supervision=TIRELESS)
     assert len(stopped) == HANGS
     late = [at for at in stopped if _detected(seen, "gate", at) > 2 * PERIOD / 1e6]
     assert late == [], f"{len(late)} of {HANGS} stopped processes were found too late"
     hung = [fault.at for fault in seen.faults if fault.process == "controller" and fault.kind == "hung"]
+    back = [each.at for each in seen.recovered if each.process == "controller"]
+    # One that comes back slowly is still away when the next number comes, and the standby answers for that.
+    away = list(zip(hung, [*back, 10**12], strict=False))
     begun = [int(number) * PERIOD for number in spinning]
+    begun = [t for t in begun if not any(lost < t < again + PERIOD for lost, again in away)]
     found = [min((at - t for at in hung if at > t), default=10**12) for t in begun]
+    assert len(begun) >= 0.9 * HANGS
     assert [took for took in found if took > 2 * PERIOD] == []
     assert max(seen.gaps()) <= 2 + GAP_MAX
     assert nothing_is_left()
