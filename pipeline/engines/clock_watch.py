@@ -5,9 +5,7 @@ The engines measure with CLOCK_MONOTONIC alone, so neither starts or ends a dead
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -69,14 +67,3 @@ def clock_check(before: ClockReading, now: ClockReading, tolerance: Duration = T
     if abs(stepped) > tolerance + max(0, elapsed) // SLEW_MAX:
         found.append(ClockFinding(now.monotonic, "wall_stepped", stepped))
     return tuple(found)
-
-
-def watch_clocks(
-    every_s: float, stop: threading.Event, read: Callable[[], ClockReading] = read_clocks
-) -> Iterator[ClockFinding]:
-    """Yield each finding as it is made, looking every ``every_s`` seconds, until ``stop`` is set."""
-    before = read()
-    while not stop.wait(every_s):
-        now = read()
-        yield from clock_check(before, now)
-        before = now

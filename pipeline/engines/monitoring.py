@@ -15,13 +15,15 @@ from typing import Any
 
 import msgspec
 
+from pipeline.engines.clock_watch import clock_check, read_clocks
 from pipeline.events import Event, Fault, Observer, Recovered
 from pipeline.health import PERIOD, WHOLE_RUN, HealthFollower, HealthMonitor, ProcessStatus
+from pipeline.timestamps import ms
 
 STALL_NS = 2_000_000_000
 """Reports that come this much too late mean that the whole run stood still."""
-STEP_NS = 100_000_000
-"""Clocks are slewed by less within a period; more is a step."""
+STEP = ms(100)
+"""A time service that corrects a clock by less between two looks is no fault."""
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -44,7 +46,7 @@ class Watch:
         self._thread = threading.Thread(target=self._loop, name="skylane.health", daemon=True)
         self._stages: Mapping[str, Any] = {}
         self._origin: int | None = None
-        self._looked_at, self._step = time.monotonic_ns(), _wall_offset()
+        self._looked_at, self._clocks = time.monotonic_ns(), read_clocks()
         self._error: Exception | None = None
 
     # -- the run's side ----------------------------------------------------------------------------------------------
@@ -89,7 +91,7 @@ class Watch:
     def _look(self) -> None:
         with self._guard:
             if self._origin is None or self._error is not None:
-                self._looked_at, self._step = time.monotonic_ns(), _wall_offset()
+                self._looked_at, self._clocks = time.monotonic_ns(), read_clocks()
                 return
             try:
                 self._report(time.monotonic_ns() - self._origin)
@@ -114,10 +116,9 @@ class Watch:
         stood_still = self._looked_at - looked_at - self._period_ns
         if stood_still > STALL_NS:
             self._passing(now, "stopped", f"the run stood still for {stood_still / 1e9:.1f} s", stood_still)
-        before, self._step = self._step, _wall_offset()
-        if abs(self._step - before) > STEP_NS:
-            why = f"the time of day jumped by {(self._step - before) / 1e9:+.3f} s; the run's clock did not"
-            self._passing(now, "clock_step", why, 0)
+        before, self._clocks = self._clocks, read_clocks()
+        for finding in clock_check(before, self._clocks, STEP):
+            self._passing(now, "clock_step", f"{finding}; the run's clock was not", 0)
 
     def _passing(self, now: int, kind: str, reason: str, after: int) -> None:
         """A fault that was over before it could be named."""
@@ -146,10 +147,3 @@ class Watch:
 def _rss_bytes() -> int:
     """Resident memory of this process."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
-
-
-def _wall_offset() -> int:
-    """Time of day minus monotonic time, from the closest of a few pairs."""
-    pairs = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(3)]
-    before, wall, after = min(pairs, key=lambda pair: pair[2] - pair[0])
-    return wall - (before + after) // 2

@@ -139,8 +139,9 @@ def heavy_tail(*, timestamps: int = 20_000, wall: bool = False) -> dict[str, Any
     return {
         "claimed": "0.6 % of end-to-end deadlines missed without handlers, 0 with them",
         "measured": told,
-        "beaten": told["misses_with"] == 0 and told["not_completed_once_with"] == 0,
-        "beaten_if": "0 misses with handlers, and exactly one completion per timestamp",
+        # Without a miss that a handler could have prevented there is nothing to compare.
+        "beaten": told["misses_with"] == told["not_completed_once_with"] == 0 if told["misses_without"] else None,
+        "beaten_if": "0 misses with handlers, where there are some without, and exactly one completion per timestamp",
     }
 
 

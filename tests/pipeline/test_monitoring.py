@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline import events as ev
@@ -16,6 +17,7 @@ from pipeline import ms
 from pipeline.building import build
 from pipeline.commands.following import Several
 from pipeline.engines import monitoring
+from pipeline.engines.clock_watch import ClockReading
 from pipeline.engines.monitoring import Watch
 from pipeline.errors import RecordingFailed
 from pipeline.events import Event
@@ -145,14 +147,19 @@ def test_a_jump_of_the_time_of_day_and_a_halt_of_the_whole_run_are_named(monkeyp
     watch.on_event(started())
     watch._look()
     assert plain.events == [started()]
-    before = monitoring._wall_offset()
-    monkeypatch.setattr(monitoring, "_wall_offset", lambda: before - ms(1500))
+    read = monitoring.read_clocks
+
+    def after_the_jump() -> ClockReading:
+        reading = read()
+        return msgspec.structs.replace(reading, wall=reading.wall - ms(1500))
+
+    monkeypatch.setattr(monitoring, "read_clocks", after_the_jump)
     watch._look()
     watch._looked_at -= ms(9000)
     watch._look()
     found = [event for event in plain.events if isinstance(event, ev.Fault)]
     assert [fault.kind for fault in found] == ["clock_step", "stopped"]
-    assert "jumped by -1.5" in found[0].reason
+    assert "set back by 1" in found[0].reason
     assert watch.monitor.report(0).operators[0].state == "healthy"
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ import pytest
 import pipeline.engines
 from pipeline import Context, DeadlineMissed, Graph, Input, Operator, Output, WallClock, ms, run
 from pipeline.engines import realtime
-from pipeline.engines.clock_watch import ClockReading, clock_check, read_clocks, watch_clocks
+from pipeline.engines.clock_watch import ClockReading, clock_check, read_clocks
 from pipeline.engines.processes.plan import RunOn
 from pipeline.engines.realtime import ORDINARY, Urgency
 from pipeline.timestamps import seconds
@@ -228,20 +228,6 @@ def test_a_clock_that_a_time_service_slows_down_has_not_been_set() -> None:
 
 def test_this_machine_s_clocks_agree_over_a_moment() -> None:
     assert not clock_check(read_clocks(), read_clocks())
-
-
-def test_the_watcher_yields_each_finding_once_and_ends_when_told() -> None:
-    readings: Iterator[ClockReading] = iter([START, later(), later(by=seconds(2), stepped=HOUR)])
-    last = later(by=seconds(3), stepped=HOUR)
-    stop = threading.Event()
-
-    def read() -> ClockReading:
-        reading = next(readings, None)
-        if reading is None:
-            stop.set()
-        return reading or last
-
-    assert [(f.kind, f.by) for f in watch_clocks(0.0, stop, read)] == [("wall_stepped", HOUR)]
 
 
 # -- nothing rests on people's time ------------------------------------------------------------------------------------
