@@ -118,6 +118,7 @@ class PartEngine(ThreadEngine):
         for name, t in answered.items():
             if name in self.stages and t > BOTTOM:
                 self.stages[name].sealed = t
+                self.joins_late = True
 
     # -- to elsewhere ------------------------------------------------------------------------------------------------
 

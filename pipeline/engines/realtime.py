@@ -21,6 +21,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pipeline.engines.numeric_threads import LIBRARIES, numba_launched
+
 PR_SET_PDEATHSIG, PR_SET_TIMERSLACK, PR_GET_TIMERSLACK = 1, 29, 30
 MCL_CURRENT, MCL_FUTURE = 1, 2
 
@@ -46,7 +48,6 @@ THREAD_VARIABLES = (
 )
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 """Its number among the system calls."""
-_OPENBLAS = ("scipy_openblas_set_num_threads64_", "scipy_openblas_set_num_threads", "openblas_set_num_threads")
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -251,9 +252,11 @@ def limit_threads(count: int, environment: MutableMapping[str, str] = os.environ
     own calls. Returns one entry for each loaded library.
     """
     for name in THREAD_VARIABLES:
-        environment[name] = str(count)
+        # numba reads its own again at every compilation, and then refuses another number than it has launched.
+        if name != "NUMBA_NUM_THREADS" or not numba_launched(sys.modules):
+            environment[name] = str(count)
     granted = []
-    for name, (tell, ask) in _LIBRARIES.items():
+    for name, (tell, ask) in LIBRARIES.items():
         if name in sys.modules:
             why = _tried(partial(tell, sys.modules, count))
             in_force = ask(sys.modules)
@@ -316,7 +319,7 @@ def die_with_parent(how: int = signal.SIGKILL) -> None:
     _prctl(PR_SET_PDEATHSIG, how)
 
 
-# -- inside ------------------------------------------------------------------------------------------------------------
+# -- inside
 
 
 def _tried(request: Callable[[], Any]) -> str:
@@ -352,41 +355,5 @@ def _status(field: str, missing: str) -> str:
 
 
 def _thread_counts() -> dict[str, int]:
-    counts = {name: ask(sys.modules) for name, (_, ask) in _LIBRARIES.items() if name in sys.modules}
+    counts = {name: ask(sys.modules) for name, (_, ask) in LIBRARIES.items() if name in sys.modules}
     return {name: int(count) for name, count in counts.items() if count is not None}
-
-
-def _set_openblas(count: int) -> None:
-    """numpy has no call for it; the library that it carries does."""
-    for library in _openblas():
-        for name in _OPENBLAS:
-            if hasattr(library, name):
-                getattr(library, name)(count)
-
-
-def _count_openblas() -> int | None:
-    for library in _openblas():
-        for name in _OPENBLAS:
-            asking = name.replace("set", "get", 1)
-            if hasattr(library, asking):
-                return int(getattr(library, asking)())
-    return None
-
-
-def _openblas() -> list[ctypes.CDLL]:
-    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-        paths = {line.split(maxsplit=5)[5].strip() for line in maps if "openblas" in line}
-    return [ctypes.CDLL(path) for path in sorted(paths)]
-
-
-def _set_numba(modules: Any, count: int) -> None:
-    numba = modules["numba"]
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
-
-
-_LIBRARIES: dict[str, tuple[Callable[[Any, int], Any], Callable[[Any], Any]]] = {
-    "numpy": (lambda modules, count: _set_openblas(count), lambda modules: _count_openblas()),
-    "torch": (lambda modules, n: modules["torch"].set_num_threads(n), lambda m: m["torch"].get_num_threads()),
-    "cv2": (lambda modules, count: modules["cv2"].setNumThreads(count), lambda m: m["cv2"].getNumThreads()),
-    "numba": (_set_numba, lambda modules: modules["numba"].get_num_threads()),
-}

@@ -170,7 +170,7 @@ class Stage:
         if wrong is not None:
             self.on_failed(work, str(wrong), wrong)
             return
-        self._judge(work.run)
+        self.watch.judge(work.run)
         work.value = value
         if self.host.observed:
             self.host.emit(ev.Yielded(self.host.now(), self.name, work.run.t, work.candidate))
@@ -187,7 +187,7 @@ class Stage:
             self.on_failed(work, str(wrong), wrong)
             return
         run = work.run
-        self._judge(run)
+        self.watch.judge(run)
         if work.candidate != LOCAL and value is not None and not run.race.fenced:
             local = run.race.value_of(LOCAL)
             value = value if local is None else work.operator.merge(value, local)
@@ -265,12 +265,6 @@ class Stage:
                     self.host.now(), self.name, work.run.t, work.candidate, work.began, work.ctx.label, outcome, reason
                 )
             )
-
-    def _judge(self, run: Run) -> None:
-        """An answer is there: had its deadline passed, though no timer has said so yet? Then it is late."""
-        deadline = run.race.deadline
-        if deadline is not None and not run.race.fenced and self.host.now() > deadline:
-            self.perform(run, run.race.expire(self.host.now()))
 
     def _on_deadline(self, run: Run) -> None:
         actions = run.race.expire(self.host.now())

@@ -56,6 +56,8 @@ class MeasuredLatency(LatencyModel):
 class ThreadEngine:
     """Runs a graph on the wall clock. The Host of its stages."""
 
+    joins_late = False
+    """The run is under way: sources do not make up for the ticks that have passed."""
     urgency: realtime.Urgency | None = None
     """How its threads stand to the machine's other threads; None: by the scheduler of the thread that makes it."""
 
@@ -283,8 +285,7 @@ class ThreadEngine:
         for name, stage in self.stages.items():
             operator = stage.operator
             if isinstance(operator, Source):
-                # One that joins a run under way does not make up for the ticks that have passed.
-                passed = max(0, (self.now() - operator.offset) // operator.period)
+                passed = max(0, (self.now() - operator.offset) // operator.period) if self.joins_late else 0
                 first = operator.offset + passed * operator.period
                 self.call_at(first, AT_TICK, stage, self._tick, (stage, first, operator.period))
             elif periodic:

@@ -51,6 +51,12 @@ class DeadlineWatch:
                     found = at, armed.spec
         return found
 
+    def judge(self, run: Run) -> None:
+        """An answer is there: had its deadline passed, though no timer has said so yet? Then it is late."""
+        deadline = run.race.deadline
+        if deadline is not None and not run.race.fenced and self.stage.host.now() > deadline:
+            self.stage.perform(run, run.race.expire(self.stage.host.now()))
+
     def sealed(self, t: int) -> None:
         """The stage has answered t."""
         for deadline in self.ends:

@@ -81,7 +81,7 @@ LEFT_OUT = {
 }
 """Of the extras that this environment does without."""
 
-real = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
+real = [pytest.mark.real, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 
 
 # -- the environment -------------------------------------------------------------------------------------------------

@@ -168,6 +168,7 @@ class _Child:
             engine.tell = throttling.tell
         if any(stage.watch.starting for stage in engine.stages.values()):
             engine.overdue = lambda at: table.set(self.row, OVERDUE_AT, at if at == FOREVER else go.origin + at)
+        engine.joins_late = self.assignment.incarnation > 0
         engine.resume_after(answered(self.connected, process.operators))
         for name, way_out in self.exits.items():
             way_out.epoch = go.epoch
