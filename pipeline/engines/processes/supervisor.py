@@ -236,6 +236,7 @@ class _Supervisor:
         was_up = process.state == "healthy"
         process.down_since = process.down_since or now
         if was_up and process is not self.standby:
+            self._ring()
             self._hand_over(process)
         self._forget(process)
         self._tell(FaultSaid(self.now() if self.origin else 0, process.name or "standby", kind, reason))
@@ -255,6 +256,12 @@ class _Supervisor:
         if not self.origin:
             return "it ended before everybody was ready"
         return "" if process.restart else "what it holds, such as a simulated world, is gone with it: no restart helps"
+
+    def _ring(self) -> None:
+        """Wake everybody: it may have died between sending a message and telling its readers."""
+        for fd in self.assignment.wakeups:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_write(fd, 1)
 
     def _hand_over(self, process: Supervised) -> None:
         """Fence the process off and let the standby answer."""
