@@ -33,8 +33,9 @@ RESTORES_NICE = os.geteuid() == 0
 
 def main() -> None:
     """``python -m pipeline.engines.processes.child FD NAME``: FD is the channel to the supervisor."""
-    # Ctrl-C reaches the whole terminal; who started the run decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and a request to end reach the whole group; the supervisor decides what they mean.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     realtime.die_with_parent()
     if RESTORES_NICE:
         # Importing is heavy; while one process comes back, the others drive.

@@ -80,6 +80,8 @@ class _Supervisor:
     def run(self) -> None:
         """Until everybody has finished, the launcher says stop or is gone, or a failure that nothing can repair."""
         faults.be_quick()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._asked_to_end)
         self.selector.register(self.launcher.fileno(), selectors.EVENT_READ, None)
         try:
             for process in self.everybody:
@@ -90,6 +92,9 @@ class _Supervisor:
                 self._look()
         finally:
             self._end()
+
+    def _asked_to_end(self, number: int, frame: object) -> None:
+        self.over = True
 
     def now(self) -> int:
         """The run's clock; before the start the time since the machine's."""
