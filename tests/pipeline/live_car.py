@@ -158,7 +158,7 @@ class Drive:
             self.faults.append(event)
         elif isinstance(event, Recovered):
             self.recovered.append(event)
-        if not isinstance(event, Sent):
+        if not isinstance(event, (Sent, Fault, Recovered)):
             self.events.append(event)
 
     def on_process(self, status: ProcessStatus) -> None:
@@ -169,6 +169,14 @@ class Drive:
         """Control periods between one command and the next, as the vehicle saw them."""
         times = [at for _, at in self.applied]
         return [(later - earlier) / self.period for earlier, later in zip(times, times[1:], strict=False)]
+
+    def story(self) -> str:
+        """What happened around the longest gap, for whoever has to explain it."""
+        gaps = self.gaps()
+        before = self.applied[gaps.index(max(gaps))][1]
+        told = [*self.events, *self.faults, *self.recovered]
+        near = [each for each in told if 0 <= each.at - before + self.period <= 3 * self.period]
+        return "\n".join(str(each) for each in sorted(near, key=lambda each: each.at))
 
 
 def drive(

@@ -49,7 +49,7 @@ def test_commands_keep_coming_while_processes_are_killed_at_random() -> None:
 
     seen = drive(KILLS * 0.45 + 5.0, meddle=meddle, supervision=TIRELESS)
     assert len(killed) >= KILLS
-    assert max(seen.gaps()) <= GAP_MAX
+    assert max(seen.gaps()) <= GAP_MAX, seen.story()
     found = [_detected(seen, process, at) for process, at in killed]
     assert np.quantile(found, 0.99) <= 15.0, f"detection took {sorted(found)[-5:]} ms"
     assert len([fault for fault in seen.faults if fault.kind == "killed"]) == len(killed)

@@ -13,6 +13,7 @@ from pipeline.engines import realtime
 from pipeline.engines.part import PartEngine
 from pipeline.engines.processes.channel import Channel, ChannelClosed
 from pipeline.engines.processes.connect import Connected, Throttling
+from pipeline.engines.processes.greeting import Greeter, await_greeting
 from pipeline.engines.processes.heart import Heart
 from pipeline.engines.processes.plan import Assignment, Failed, Finished, Go, Ready, Said, Stop
 from pipeline.engines.processes.resume import answered
@@ -25,8 +26,6 @@ from pipeline.recipe import Made
 from pipeline.timestamps import FOREVER
 
 NICE_WHILE_STARTING = 10
-GREET_EVERY = 5
-"""Heartbeats between two looks for readers who have come anew: they get each stream's last message."""
 RESTORES_NICE = os.geteuid() == 0
 """Who may not go back to where he was had better stay there."""
 
@@ -86,7 +85,7 @@ class _Child:
         self.stopped = threading.Event()
         self.engine: PartEngine | None = None
         self.told: Exception | None = None
-        self._beats = 0
+        self._greeter: Greeter | None = None
 
     def run(self) -> None:
         try:
@@ -114,8 +113,11 @@ class _Child:
         notes = realtime.settle_process(process.run_on)
         self.exits = self.connected.exits(graph, self.name)
         arrivals = self.connected.arrivals(graph, self.name, self._lost)
+        self._greeter = Greeter(self.connected.table, self.row, self.exits.values())
         heart = Heart(self.connected.table, self.row, plan.supervision.heartbeat, self._beat)
         heart.start()
+        if self.assignment.incarnation > 0:
+            await_greeting(plan, self.connected.table, [self.name])
         self.channel.send(Ready(tuple(notes)))
         go = self.channel.receive()
         if not isinstance(go, Go):
@@ -147,10 +149,8 @@ class _Child:
             for name, stage in self.engine.stages.items():
                 self.connected.table.set_queued(name, len(stage.intake.ready))
         self.connected.events.flush()
-        self._beats += 1
-        if self._beats % GREET_EVERY == 0:
-            for way_out in self.exits.values():
-                way_out.greet()
+        if self._greeter is not None:
+            self._greeter.beat()
 
     def _engine(self, made: Made, go: Go) -> PartEngine:
         table, plan, process = self.connected.table, self.plan, self.process

@@ -11,6 +11,7 @@ from pipeline.engines import realtime
 from pipeline.engines.part import FallbackEngine
 from pipeline.engines.processes.channel import Channel, ChannelClosed
 from pipeline.engines.processes.connect import Connected
+from pipeline.engines.processes.greeting import Greeter, await_greeting
 from pipeline.engines.processes.heart import Heart
 from pipeline.engines.processes.plan import Assignment, Failed, Finished, Go, ProcessPlan, Ready, Rest, Stop
 from pipeline.engines.processes.resume import answered
@@ -45,7 +46,7 @@ def stand_by(channel: Channel[Any], assignment: Assignment) -> None:
 
 class _Standby:
     def __init__(self, channel: Channel[Any], assignment: Assignment) -> None:
-        self.channel, self.plan = channel, assignment.plan
+        self.channel, self.assignment, self.plan = channel, assignment, assignment.plan
         self.connected = Connected.to(assignment, f"standby.{assignment.incarnation}")
         self.understudies: dict[str, _Understudy] = {}
 
@@ -60,10 +61,18 @@ class _Standby:
         except Exception as error:  # whatever it is, the supervisor must hear of it
             self.channel.send(Failed("", f"standby: {described(error)}"))
             return
-        heart = Heart(
-            self.connected.table, len(plan.processes), plan.supervision.heartbeat, self.connected.events.flush
-        )
+        row, table = len(plan.processes), self.connected.table
+        exits = [way_out for each in self.understudies.values() for way_out in each.exits.values()]
+        greeter = Greeter(table, row, exits)
+
+        def beat() -> None:
+            self.connected.events.flush()
+            greeter.beat()
+
+        heart = Heart(table, row, plan.supervision.heartbeat, beat)
         heart.start()
+        if self.assignment.incarnation > 0:
+            await_greeting(plan, table, self.understudies)
         realtime.nice(0)
         # What it starts from here on is short and urgent: answers for somebody who is gone.
         urgency = realtime.fifo(PRIORITY)

@@ -12,7 +12,7 @@ import os
 from pipeline.engines.processes.plan import Plan
 from pipeline.timestamps import BOTTOM, FOREVER
 
-HEARTBEAT, EPOCH, OVERDUE_AT = range(3)
+HEARTBEAT, EPOCH, OVERDUE_AT, GREETED = range(4)
 CELLS = 8
 
 
