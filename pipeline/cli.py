@@ -5,7 +5,9 @@ Exit codes: 0 done, 1 failed, 2 the user's mistake, 130 Ctrl-C. Nothing heavy is
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -234,14 +236,27 @@ def node(
 
 
 def _add_installed_commands() -> None:
-    """Commands that other packages bring (entry-point group ``skylane.commands``: name = a function)."""
+    """Commands that other packages bring: entry-point group ``skylane.commands``, name = a function or a typer app."""
     from pipeline.registry import COMMANDS, find, installed
 
     for name in sorted(installed(COMMANDS)):
         try:
-            app.command(name)(reported(find(COMMANDS, name, "command")))
+            found = find(COMMANDS, name, "command")
         except SkylaneError as error:
             _complain(f"the command {name!r} is left out: {error}")
+            continue
+        if isinstance(found, typer.Typer):
+            for command in found.registered_commands:
+                if command.callback is not None and not hasattr(command.callback, "__wrapped__"):
+                    command.callback = reported(command.callback)
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(reported(found))
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Somebody ends us, such as a service manager or a closed terminal: as with Ctrl-C, results are written."""
+    signal.raise_signal(signal.SIGINT)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -250,6 +265,9 @@ def main(arguments: list[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     _debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
+    with contextlib.suppress(ValueError):  # not in the main thread: whoever owns it handles signals
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
     sys.path.append("")  # module:Name in a launch file may stand in the current folder
     own = {
         command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from pipeline import cli
 from tests.pipeline.toy_launch import skylane
@@ -182,7 +183,8 @@ def test_ctrl_c_keeps_what_was_recorded_and_exits_with_130(
 
 
 @pytest.mark.real
-def test_ctrl_c_ends_worker_processes_with_their_results(folder: Path) -> None:
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_or_a_request_to_end_ends_worker_processes_with_their_results(folder: Path, ended_by: int) -> None:
     # A wall-clock run, so that it lasts until the interrupt comes.
     text = (TOY + VARIANTS).replace("300ms", "60s").replace("upto: 20", "upto: 1000000")
     (folder / "two.yaml").write_text(text + "engine: threads\n")
@@ -197,7 +199,7 @@ def test_ctrl_c_ends_worker_processes_with_their_results(folder: Path) -> None:
     try:
         process.wait(timeout=4)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ended_by)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
     assert "Traceback" not in err
@@ -308,6 +310,38 @@ def test_commands_of_installed_packages_are_added(
     monkeypatch.setattr(cli.app, "registered_commands", list(cli.app.registered_commands))
     assert skylane("hello", "you") == 0
     assert capsys.readouterr().out == "hello you\n"
+
+
+def test_an_installed_command_may_have_commands_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib.metadata import EntryPoint
+
+    from pipeline import registry
+    from pipeline.errors import UsageError
+
+    greet = typer.Typer()
+
+    @greet.command()
+    def hello(name: str) -> None:
+        """Greet somebody."""
+        if name == "nobody":
+            raise UsageError("there is nobody")
+        print(f"hello {name}")
+
+    @greet.command()
+    def goodbye() -> None:
+        """Part."""
+
+    point = EntryPoint("greet", "toys:greet", registry.COMMANDS)
+    monkeypatch.setattr(registry, "installed", lambda group: {"greet": point} if group == registry.COMMANDS else {})
+    monkeypatch.setattr(registry, "find", lambda group, name, label: greet)
+    monkeypatch.setattr(cli.app, "registered_commands", list(cli.app.registered_commands))
+    monkeypatch.setattr(cli.app, "registered_groups", list(cli.app.registered_groups))
+    assert skylane("greet", "hello", "you") == 0
+    assert capsys.readouterr().out == "hello you\n"
+    assert skylane("greet", "hello", "nobody") == 2
+    assert capsys.readouterr().err == "skylane: there is nobody\n"
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
