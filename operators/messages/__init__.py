@@ -2,7 +2,7 @@
 
 from operators.messages.commands import ControlCommand
 from operators.messages.ego import EgoSize, EgoState
-from operators.messages.lanes import Route
+from operators.messages.lanes import LightState, Route, StopLine, TrafficLights
 from operators.messages.objects import (
     LABELS,
     Box,
@@ -16,10 +16,24 @@ from operators.messages.objects import (
     Tracks,
 )
 from operators.messages.plans import Trajectory
-from operators.messages.sensors import CameraFrame, CameraModel, DepthFrame
+from operators.messages.sensors import (
+    SEMANTIC_CLASSES,
+    CameraFrame,
+    CameraModel,
+    DepthFrame,
+    GeoReference,
+    GnssFix,
+    ImuSample,
+    Mount,
+    PointCloud,
+    RadarReturns,
+    SemanticFrame,
+    WheelSpeeds,
+)
 
 __all__ = [
     "LABELS",
+    "SEMANTIC_CLASSES",
     "Box",
     "CameraFrame",
     "CameraModel",
@@ -29,12 +43,23 @@ __all__ = [
     "Detections",
     "EgoSize",
     "EgoState",
+    "GeoReference",
+    "GnssFix",
+    "ImuSample",
+    "LightState",
+    "Mount",
     "Obstacle",
     "Obstacles",
+    "PointCloud",
     "Prediction",
     "Predictions",
+    "RadarReturns",
     "Route",
+    "SemanticFrame",
+    "StopLine",
     "Track",
     "Tracks",
+    "TrafficLights",
     "Trajectory",
+    "WheelSpeeds",
 ]
