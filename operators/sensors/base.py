@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.messages import Box, CameraModel, ControlCommand, EgoState, Route
+from operators.messages import Box, CameraModel, ControlCommand, EgoState, PointCloud, RadarReturns, Route
+from operators.sensors.models import LidarModel, RadarModel
+from pipeline.errors import UsageError
 from pipeline.timestamps import Timestamp
 
 HISTORY = 256
@@ -65,6 +67,42 @@ class CameraDevice(Clocked, Protocol):
         """What the camera sees now."""
 
 
+class LabelledPicture(Picture, Protocol):
+    """A capture that knows what it shows: ``semantic`` and ``instance`` as in ``SemanticFrame``."""
+
+    @property
+    def semantic(self) -> NDArray[np.uint8]: ...
+    @property
+    def instance(self) -> NDArray[np.uint16]: ...
+
+
+class LabellingDevice(CameraDevice, Protocol):
+    """A camera whose pictures are labelled."""
+
+    def render(self) -> LabelledPicture: ...
+
+
+class LidarDevice(Clocked, Protocol):
+    """Something that can be scanned with light."""
+
+    def scan(self, model: LidarModel, rng: np.random.Generator) -> PointCloud:
+        """The sweep that ends now; all chance comes from ``rng``."""
+
+
+class RadarDevice(Clocked, Protocol):
+    """Something that sends radar waves back."""
+
+    def echoes(self, model: RadarModel, rng: np.random.Generator) -> RadarReturns:
+        """What one cycle finds now; all chance comes from ``rng``."""
+
+
+class SkyView(Protocol):
+    """Knows how much of the sky an antenna does not see."""
+
+    def blocked_sky(self, x_m: float, y_m: float, z_m: float) -> float:
+        """Share of the sky, in [0, 1], that something hides from a point of the map."""
+
+
 class TrueObject(Protocol):
     """A road user as it is: identity, class, picture box (None outside the picture), visible share in [0, 1]."""
 
@@ -83,6 +121,15 @@ class GroundTruth(Clocked, Protocol):
 
     def truth(self) -> Sequence[TrueObject]:
         """Every road user now."""
+
+
+class PartlyHidden(NamedTuple):
+    """A road user of whom a sensor's fault hides a part; otherwise as the world told it."""
+
+    id: int
+    label: str
+    box: Box | None
+    visible: float
 
 
 class RouteProvider(Clocked, Protocol):
@@ -118,6 +165,11 @@ class Captures:
         while len(self._truth) > HISTORY:
             self._truth.popitem(last=False)
 
+    def hide_truth(self, t: int, below_px: float) -> None:
+        """Of what was noted at ``t``, nothing from picture row ``below_px`` downwards can be seen."""
+        if self._truth is not None and t in self._truth:
+            self._truth[t] = tuple(_above(user, below_px) for user in self._truth[t])
+
     def truth_at(self, t: int) -> tuple[TrueObject, ...]:
         """The truth of the newest capture at or before ``t``; nothing before the first."""
         times = [captured for captured in self._truth or () if captured <= t]
@@ -139,3 +191,24 @@ def over(world: Clocked, t: Timestamp) -> bool:
     """Bring the world to ``t``; True when nothing follows."""
     world.advance(t)
     return world.finished
+
+
+def required(world: Any, sensor: str, *members: str) -> None:
+    """Refuse a world that cannot do what a sensor needs. Raises UsageError."""
+    missing = [name for name in members if not hasattr(world, name)]
+    if missing:
+        raise UsageError(
+            f"this world ({type(world).__name__}) has nothing for a {sensor}: it lacks {missing[0]}",
+            hint="choose another world, or leave the sensor out",
+        )
+
+
+def _above(user: TrueObject, row_px: float) -> TrueObject:
+    box = user.box
+    if box is None or box.y1_px <= row_px:
+        return user
+    if box.y0_px >= row_px:
+        return PartlyHidden(user.id, user.label, None, 0.0)
+    share = (row_px - box.y0_px) / (box.y1_px - box.y0_px)
+    upper = Box(x0_px=box.x0_px, y0_px=box.y0_px, x1_px=box.x1_px, y1_px=row_px)
+    return PartlyHidden(user.id, user.label, upper, user.visible * share)

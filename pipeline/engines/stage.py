@@ -337,7 +337,7 @@ class Stage:
                     stream.pass_watermark(t)
                 else:
                     stream.publish(run, commit, part, now)
-        if self.ended:
+        if self.ended and not self.runs:
             self.sealed, self.closed = TOP, True
             for stream in self.streams:
                 stream.pass_watermark(TOP)

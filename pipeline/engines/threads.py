@@ -295,7 +295,7 @@ class ThreadEngine:
 
     def _tick(self, argument: tuple[Stage, int, int]) -> None:
         stage, at, period = argument
-        if stage.closed:
+        if stage.closed or stage.ended:
             return
         self.call_at(at + period, AT_TICK, stage, self._tick, (stage, at + period, period))
         stage.tick(at)

@@ -216,7 +216,7 @@ class VirtualEngine:
 
     def _tick(self, argument: tuple[Stage, int]) -> None:
         stage, period = argument
-        if stage.closed:
+        if stage.closed or stage.ended:
             return
         self.call_at(self._now + period, AT_TICK, stage, self._tick, argument)
         stage.tick(self._now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import Duration, Graph, Input, block, drop_newest, keep_last, ms
+from pipeline import END, Duration, Graph, Input, Wait, block, drop_newest, keep_last, ms
 from pipeline.events import Dropped, Sent
 from pipeline.ports import Queue
 from tests.oracle.blocks import Collects, Handled, Planned, Ticks, chain, checked, engines, of, said
@@ -91,20 +91,28 @@ def test_a_drop_does_not_stall_a_join_further_down(engine: str) -> None:
     checker.account("pairs", "right", [event.t for event in of(checker, Sent, "fast")])
 
 
+class Busy(Ticks):
+    """Says each number one and a half periods late."""
+
+    def on_tick(self, ctx):  # type: ignore[no-untyped-def]
+        number = ctx.t // self.period
+        return END if number >= self.count else self._after(number)
+
+    def _after(self, number):  # type: ignore[no-untyped-def]
+        yield Wait(ms(150))
+        yield number
+
+
+def test_a_reentrant_source_ends_when_what_was_under_way_has_been_said() -> None:
+    class Overlapping(Busy):
+        reentrant = True
+
+    a = Planned()
+    _, checker = checked(chain(a, source=Overlapping(4)))
+    assert said(checker, "a") == [(0, 0, "final"), (100, 1, "final"), (200, 2, "final"), (300, 3, "final")]
+
+
 def test_a_source_that_is_still_busy_skips_its_tick_and_says_so() -> None:
-    class Busy(Ticks):
-        def on_tick(self, ctx):  # type: ignore[no-untyped-def]
-            from pipeline import END, Wait
-
-            number = ctx.t // self.period
-            if number >= self.count:
-                return END
-            return self._after(number, Wait(ms(150)))
-
-        def _after(self, number, wait):  # type: ignore[no-untyped-def]
-            yield wait
-            yield number
-
     a = Planned()
     _, checker = checked(chain(a, source=Busy(4)))
     assert [value for _, value, _ in said(checker, "a")] == [0, 2]

@@ -1,0 +1,1 @@
+"""How the embedded world answers sensors other than cameras: light, radar waves, satellites. Import modules by name."""
