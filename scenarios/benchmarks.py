@@ -15,13 +15,18 @@ DEMO, TWIN = "launch/demo.yaml", "launch/twin.yaml"
 
 
 def world(*, quick: bool = False) -> dict[str, Any]:
-    """Frames a second of the benchmark street (20 cars, 10 pedestrians), and real-time factors of demo and twin."""
+    """Frames a second of the benchmark street (20 cars, 10 pedestrians), plain and with everything, and of a town, and
+    real-time factors of demo and twin.
+    """
     from scenarios.benchmark_world import fps
 
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
-        frames = {f"fps_{w}x{h}": round(fps(w, h, 1.0 if quick else 4.0), 1) for w, h in ((640, 360), (1280, 720))}
+        seconds = 1.0 if quick else 4.0
+        frames = {f"fps_{w}x{h}": round(fps(w, h, seconds), 1) for w, h in ((640, 360), (1280, 720))}
+        for scene in ("full", "city"):
+            frames[f"fps_640x360_{scene}"] = round(fps(640, 360, seconds, scene), 1)
     finally:
         os.sched_setaffinity(0, cores)
     return {

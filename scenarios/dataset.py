@@ -54,6 +54,7 @@ def picture(seed: int, index: int) -> tuple[NDArray[np.uint8], list[LabelledBox]
     """A random street scene: rgb (360, 640, 3) and its visible road users, nearest first."""
     rng = np.random.default_rng([seed, index, 9])
     scenario, camera, ego = _scene(rng)
+    assert isinstance(scenario.road, Road)
     users = RoadUsers(scenario.actors, scenario.road, EgoSize())
     for user in users.items:
         if user.actor.kind == "pedestrian" and rng.random() < 0.75:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.messages import EgoSize
-from scenarios.scenario import KINDS, Actor, Drive, Kind, Stand, Trigger, Walk
+from scenarios.scenario import KINDS, Actor, Drive, Kind, Scenario, Stand, Trigger, Walk
 from scenarios.world.dynamics import STEP_S
+from scenarios.world.idm import DRIVERS
 from scenarios.world.roads import Road
 
 STRIDE_M = 1.5
@@ -68,6 +69,9 @@ class RoadUsers:
         self.boxes = np.array(
             [(u.x_m, u.y_m, u.yaw_rad, u.kind.length_m, u.kind.width_m) for u in self.items], dtype=np.float64
         ).reshape(-1, 5)
+        self.outlines = self.boxes
+        self.heights = np.array([user.height_m for user in self.items])
+        self.people = np.array([k for k, u in enumerate(self.items) if u.kind.label == "pedestrian"], np.int64)
         self._movers = [(k, u) for k, u in enumerate(self.items) if not isinstance(u.actor.motion, Stand)]
 
     def _placed(self, actor: Actor) -> RoadUser:
@@ -106,6 +110,43 @@ class RoadUsers:
                 self._roll(user)
             self.boxes[row, :3] = user.x_m, user.y_m, user.yaw_rad
 
+    def user(self, row: int) -> RoadUser:
+        """The road user in that row."""
+        return self.items[row]
+
+    def near(self, x_m: float, y_m: float, within_m: float) -> NDArray[np.int64]:
+        """All rows: a street is short."""
+        return np.arange(len(self.items))
+
+    def speeds(self) -> NDArray[np.float64]:
+        """(n, 2) in map axes."""
+        return np.array([(user.speed_x_mps, user.speed_y_mps) for user in self.items]).reshape(-1, 2)
+
+    def never_fired(self) -> list[tuple[Actor, str]]:
+        """Whose script has not begun, and what it waits for."""
+        waiting = [u for _, u in self._movers if not u.triggered]
+        return [(user.actor, "its script never began") for user in waiting]
+
+    def stuck(self, now_s: float) -> list[int]:
+        """Nobody on a street is ever taken off it."""
+        return []
+
+    def remove(self, row: int) -> None:
+        """Scenarios that go on after a contact are played by ``traffic.Traffic``."""
+        raise NotImplementedError
+
+    def ran_lately(self, row: int, now_s: float) -> bool:
+        """There are no lights on a plain street."""
+        return False
+
+    def turns_left(self, row: int) -> bool:
+        """Nobody leaves a plain street."""
+        return False
+
+    def gives_way(self, row: int) -> bool:
+        """Nor are there signs."""
+        return False
+
     def _wish(self, user: RoadUser, motion: Drive, ego: NDArray[np.float64], ego_speed_mps: float) -> float:
         sign = _direction(user)
         room, lead_speed = math.inf, user.speed_mps
@@ -130,6 +171,25 @@ class RoadUsers:
         user.speed_x_mps = user.speed_mps * math.cos(user.yaw_rad)
         user.speed_y_mps = user.speed_mps * math.sin(user.yaw_rad)
         user.braking = user.accel_mps2 < BRAKE_LIGHT_MPS2 or user.speed_mps < 0.05
+
+
+def is_plain(scenario: Scenario) -> bool:
+    """Whether a scenario needs no more than a street and the simplest scripts: what ``RoadUsers`` plays."""
+    if scenario.paths or scenario.lights or not scenario.stop_on_collision:
+        return False
+    return all(not actor.on and _is_simple(actor) for actor in scenario.actors)
+
+
+def _is_simple(actor: Actor) -> bool:
+    motion = actor.motion
+    if isinstance(motion, Stand):
+        return True
+    trigger = motion.trigger
+    if trigger != Trigger(ego_within_m=trigger.ego_within_m, after_s=trigger.after_s):
+        return False
+    if isinstance(motion, Walk):
+        return not (motion.minds or motion.loop)
+    return actor.kind not in DRIVERS and motion == Drive(motion.speed_mps, motion.trigger)
 
 
 def _direction(user: RoadUser) -> float:

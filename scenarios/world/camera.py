@@ -1,83 +1,51 @@
 """The ego's camera: turns the world's state into a picture with depth, classes and instances.
 
-Decides how a scenario's road users and scenery become objects; ``raster`` and ``shading`` do the drawing.
+Decides the order of the work; ``scenes`` says what there is, ``raster`` and ``shading`` draw, ``effects`` finishes.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.messages import CameraModel, EgoState
-from scenarios.scenario import KINDS, Scenario
-from scenarios.world import catalogue, people
-from scenarios.world.agents import RoadUser
+from operators.messages import CameraModel, EgoState, TrafficLights
+from scenarios.scenario import Scenario, Weather
+from scenarios.world.classes import PEDESTRIAN, VEHICLE
+from scenarios.world.effects import Effects
+from scenarios.world.ground import ROW_CONSTANTS, Ground
+from scenarios.world.light import LAMPS, light_of, light_pools
 from scenarios.world.projection import eye_pose, lens_of, rotation
-from scenarios.world.raster import Frame, Library, Objects, View, draw
+from scenarios.world.raster import Frame, View, draw
 from scenarios.world.roads import Road
-from scenarios.world.scenery import BUILDING, DISTANT_M, FAR_M, Thing, street
+from scenarios.world.scenes import Scene, Scenery, Shown, scenery, scenery_of
 from scenarios.world.shading import Picture, Stage, ray_lengths, shade, soften, tone_curve
 from scenarios.world.shadows import draw_shadows, sun_shares
-from scenarios.world.surfaces import ROW_CONSTANTS, noise_textures
+from scenarios.world.sunmap import NO_MAP, Sun
+from scenarios.world.surfaces import noise_textures
+from scenarios.world.vertices import VERTEX_COLUMNS
 
-VEHICLE, PEDESTRIAN = 2, 3
-"""Classes of road users in ``Rendered.semantic``; 0 sky, 1 road, 4 building, 5 vegetation, 6 pavement, 7 pole."""
+__all__ = ["PEDESTRIAN", "VEHICLE", "Rendered", "Renderer", "Scenery", "scenery"]
 
 PAVEMENT_Z_M = 0.12
-SKINS = ((212, 170, 142), (196, 150, 120), (162, 112, 84), (120, 82, 60), (224, 186, 160))
-TYRE, GLASS_TINT, RIM, PLATE, HELMET = (34, 34, 37), (38, 45, 54), (168, 172, 176), (226, 228, 226), (40, 42, 46)
-HAIRS = ((52, 38, 30), (34, 30, 28), (104, 76, 50), (146, 118, 82), (120, 118, 116))
+HEADLIGHT_X_M = 3.7
+"""Place of the ego's headlights before its rear axle."""
+NO_CARS = np.zeros((0, 4))
 
 
 @dataclass(frozen=True)
 class Rendered:
     """One picture. rgb: (H, W, 3) uint8; depth_m: (H, W) float32, inf for sky; instance: (H, W) uint16 actor ids
-    (0 for everything that is no road user); semantic: (H, W) uint8 classes."""
+    (0 for everything that is no road user); semantic: (H, W) uint8, see ``classes``."""
 
     rgb: NDArray[np.uint8]
     depth_m: NDArray[np.float32]
     instance: NDArray[np.uint16]
     semantic: NDArray[np.uint8]
-
-
-class Scenery(NamedTuple):
-    """What stands still, ready to draw: shared by all renderers of the same street."""
-
-    library: Library
-    things: tuple[Thing, ...]
-    first: dict[str, tuple[int, int]]
-    """Rows of each kind's first near and first far mesh in the library."""
-    base: int
-    """Row of the first mesh of scenery."""
-    rows: NDArray[np.int64]
-    """Mesh of each thing by distance, -1 for none: (3, things)."""
-
-
-@functools.lru_cache(maxsize=32)
-def scenery(road: Road, start_s_m: float, end_s_m: float, seed: int) -> Scenery:
-    """Build (once per process) the street between two stations."""
-    things = street(road, start_s_m=start_s_m, end_s_m=end_s_m, seed=seed)
-    first: dict[str, tuple[int, int]] = {}
-    items: list[catalogue.Figure] = []
-    for kind, (near, far) in catalogue.road_user_meshes().items():
-        first[kind] = len(items), len(items) + len(near)
-        items += near + far
-    base, rows = len(items), np.full((3, len(things)), -1, np.int64)
-    known: dict[int, int] = {}
-    for k, thing in enumerate(things):
-        for level, mesh in enumerate(thing.meshes):
-            if mesh is None:
-                continue
-            if id(mesh) not in known:
-                known[id(mesh)] = len(items)
-                items.append((mesh, thing.casters))
-            rows[level, k] = known[id(mesh)]
-    return Scenery(catalogue.pack(items), tuple(things), first, base, rows)
 
 
 @functools.lru_cache(maxsize=1)
@@ -90,42 +58,55 @@ class Renderer:
 
     def __init__(self, scenario: Scenario, camera: CameraModel, *, seed: int = 0) -> None:
         self._camera, self._road = camera, scenario.road
-        start, end = scenario.scenery_span()
-        self._scenery = scenery(scenario.road, start, end, scenario.scenery_seed)
-        self._library = self._scenery.library
-        rng = np.random.default_rng([scenario.scenery_seed, seed, 5])
-        self._objects, self._footprint = _objects(scenario, self._scenery, rng)
-        self._walls = _walls(scenario, self._scenery)
         self._stage = _stage(scenario, camera)
-        users = len(scenario.actors)
-        tall = [i for i, actor in enumerate(scenario.actors) if KINDS[actor.kind].height_m > 2.0]
-        houses = [users + i for i, thing in enumerate(self._scenery.things) if thing.semantic == BUILDING]
-        self._casters, self._receivers = np.array(tall + houses, dtype=np.int64), np.arange(users)
-        self._frame, self._row = _frame(camera, self._scenery, users), np.zeros(ROW_CONSTANTS)
+        self._light = self._stage.light
+        rng = np.random.default_rng([scenario.scenery_seed, seed, 5])
+        dark = bool(self._light.mood[LAMPS] > 0.0)
+        self._scene = Scene(scenario, scenery_of(scenario), rng, dark=dark)
+        self._frame, self._row = _frame(camera, self._scene), np.zeros(ROW_CONSTANTS)
         self._edges = np.zeros(camera.width_px, np.uint8)
+        self._ground = _ground(scenario, camera)
+        self._sun = Sun(self._stage.sun) if scenario.weather.shadow_map else None
+        self._no_map = None if scenario.weather == Weather() else NO_MAP
+        self._effects = Effects(scenario, camera, seed)
 
-    def render(self, ego: EgoState, users: list[RoadUser]) -> Rendered:
-        """The picture from the ego's pose with the road users where they are."""
+    def render(
+        self, ego: EgoState, users: Sequence[Shown], *, lights: TrafficLights | None = None, now_ns: int = 0
+    ) -> Rendered:
+        """The picture from the ego's pose with the road users where they are and the traffic lights as they are.
+
+        ``now_ns`` draws rain and sensor noise: equal states at equal times give equal pictures.
+        """
         eye, _ = eye_pose(ego, self._camera)
-        for row, user in enumerate(users):
-            self._place(row, user, eye)
-        return self.draw(ego)
+        if self._ground is not None:
+            self._ground.centre(float(eye[0]), float(eye[1]))
+        self._scene.clear()
+        for user in users:
+            away = math.hypot(user.x_m - eye[0], user.y_m - eye[1])
+            self._scene.moved(user, self._height(user), away)
+        if lights is not None:
+            self._scene.show(lights)
+        if self._scene.dark:
+            self._shine(ego, eye, self._scene.headlights(users))
+        return self.draw(ego, users, now_ns)
 
-    def draw(self, ego: EgoState) -> Rendered:
+    def draw(self, ego: EgoState, users: Sequence[Shown], now_ns: int = 0) -> Rendered:
         """The picture of the objects as they are."""
-        camera, stage, frame = self._camera, self._stage, self._frame
+        camera, stage, frame, objects = self._camera, self._stage, self._frame, self._scene.objects
         eye, yaw = eye_pose(ego, camera)
         view = View(eye=eye, turn=rotation(yaw, camera.pitch_rad), lens=lens_of(camera))
-        self._choose_detail(eye)
+        self._scene.choose_detail(eye)
+        library = self._scene.static.library
         frame.inverse_depth.fill(0.0)
         frame.triangle.fill(-1)
         frame.shadow.fill(0)
-        sun_shares(self._library, self._objects, self._casters, self._receivers, stage.sun)
-        order = np.argsort(
-            np.hypot(self._objects.pose[:, 0] - eye[0], self._objects.pose[:, 1] - eye[1]), kind="stable"
-        )
-        draw(self._library, self._objects, order, view, stage.sun, frame, 0)
-        draw_shadows(self._library, self._objects, self._footprint, view, stage.sun, frame)
+        sun_shares(library, objects, self._scene.casters, self._scene.receivers, stage.sun)
+        if self._sun is not None:
+            place = float(eye[0]), float(eye[1]), yaw
+            self._sun.update(library, objects, self._scene.coarse, self._scene.users, place)
+        order = np.argsort(np.hypot(objects.pose[:, 0] - eye[0], objects.pose[:, 1] - eye[1]), kind="stable")
+        draw(library, objects, order, view, stage.sun, frame, 0)
+        draw_shadows(library, objects, self._scene.footprint, view, stage.sun, frame)
         shape = (camera.height_px, camera.width_px)
         picture = Picture(
             rgb=np.empty((*shape, 3), np.uint8),
@@ -133,98 +114,67 @@ class Renderer:
             instance=np.empty(shape, np.uint16),
             semantic=np.empty(shape, np.uint8),
         )
-        shade(self._walls, view, stage, frame, picture, self._row)
+        terrain = None if self._ground is None else self._ground.terrain
+        sunmap = self._no_map if self._sun is None else self._sun.map
+        shade(self._scene.walls, view, stage, frame, picture, self._row, terrain, sunmap)
         soften(frame, self._edges, picture.rgb)
+        self._effects.apply(picture, view, ego, users, now_ns)
         return Rendered(picture.rgb, picture.depth, picture.instance, picture.semantic)
 
-    def _choose_detail(self, eye: NDArray[np.float64]) -> None:
-        count = len(self._scenery.things)
-        mesh, pose = self._objects.mesh[-count:], self._objects.pose[-count:]
-        away = np.hypot(pose[:, 0] - eye[0], pose[:, 1] - eye[1])
-        level = (away > FAR_M).astype(np.int64) + (away > DISTANT_M)
-        mesh[:] = self._scenery.rows[level, np.arange(count)]
+    def _height(self, user: Shown) -> float:
+        """Of the ground under a person; everybody else stays on the roadway."""
+        if user.actor.kind != "pedestrian":
+            return 0.0
+        if self._ground is not None:
+            return PAVEMENT_Z_M if self._ground.raised(user.x_m, user.y_m) else 0.0
+        assert isinstance(self._road, Road)
+        _, d = self._road.locate(user.x_m, user.y_m)
+        return PAVEMENT_Z_M if abs(d) > self._road.kerb_m else 0.0
 
-    def _place(self, row: int, user: RoadUser, eye: NDArray[np.float64]) -> None:
-        objects, actor, ground, figure = self._objects, user.actor, 0.0, 0
-        if actor.kind == "pedestrian":
-            walking = user.speed_mps > 0.05
-            figure = int(user.gait_turns * people.PHASES) % people.PHASES if walking else catalogue.STANDING
-            _, d = self._road.locate(user.x_m, user.y_m)
-            ground = PAVEMENT_Z_M if abs(d) > self._road.kerb_m else 0.0
-        far = math.hypot(user.x_m - eye[0], user.y_m - eye[1]) > FAR_M
-        objects.mesh[row] = self._scenery.first[actor.kind][far] + figure
-        objects.pose[row] = user.x_m, user.y_m, ground, user.yaw_rad, actor.scale
-        objects.braking[row] = user.braking
+    def _shine(self, ego: EgoState, eye: NDArray[np.float64], cars: NDArray[np.float64]) -> None:
+        cos, sin = math.cos(ego.yaw_rad), math.sin(ego.yaw_rad)
+        self._light.lamps[:] = ego.x_m + HEADLIGHT_X_M * cos, ego.y_m + HEADLIGHT_X_M * sin, cos, sin
+        light_pools(self._light.pools, eye, self._scene.lanterns, cars)
 
 
-def _frame(camera: CameraModel, static: Scenery, users: int) -> Frame:
+def _frame(camera: CameraModel, scene: Scene) -> Frame:
     shape = (camera.height_px, camera.width_px)
-    ranges = static.library.ranges
-    sizes = ranges[:, 3] - ranges[:, 2]
-    limit = int(sizes[static.rows[0]].sum() + users * sizes[: static.base].max())
+    ranges = scene.static.library.ranges
     return Frame(
         inverse_depth=np.zeros(shape, np.float32),
         triangle=np.zeros(shape, np.int32),
         shadow=np.zeros(shape, np.uint8),
-        record=np.zeros((limit, 12)),
-        label=np.zeros((limit, 4), np.int32),
-        vertex=np.zeros((int((ranges[:, 1] - ranges[:, 0]).max()), 9)),
+        record=np.zeros((scene.limit, 12)),
+        label=np.zeros((scene.limit, 4), np.int32),
+        vertex=np.zeros((int((ranges[:, 1] - ranges[:, 0]).max()), VERTEX_COLUMNS)),
         polygon=np.zeros((4, 2)),
+        turn=np.zeros(1),
     )
+
+
+def _ground(scenario: Scenario, camera: CameraModel) -> Ground | None:
+    if isinstance(scenario.road, Road):
+        return None
+    from scenarios.maps import shipped
+    from scenarios.world.mapground import ground_patches
+
+    lens = lens_of(camera)
+    side = max(lens[2], camera.width_px - lens[2]) / lens[0]
+    return Ground(ground_patches(shipped(scenario.map)), math.hypot(1.0, side))
 
 
 def _stage(scenario: Scenario, camera: CameraModel) -> Stage:
     azimuth, elevation, road = scenario.sun_azimuth_rad, scenario.sun_elevation_rad, scenario.road
     level = math.cos(elevation)
+    street = road if isinstance(road, Road) else Road()
     return Stage(
-        table=road.table(),
-        straight=all(segment.curvature_1pm == 0.0 for segment in road.segments),
-        size=np.array([road.lane_width_m, road.kerb_m, road.kerb_m + road.pavement_m]),
+        table=street.table(),
+        straight=all(segment.curvature_1pm == 0.0 for segment in street.segments),
+        size=np.array([street.lane_width_m, street.kerb_m, street.kerb_m + street.pavement_m]),
         sun=np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)]),
         noise=_noise(),
         tone=tone_curve(scenario.exposure),
         unit=ray_lengths(camera.width_px, camera.height_px, lens_of(camera)),
         haze_1pm=1.0 / scenario.sight_m,
+        light=light_of(scenario),
     )
-
-
-def _objects(scenario: Scenario, static: Scenery, rng: np.random.Generator) -> tuple[Objects, NDArray[np.float64]]:
-    actors, things = scenario.actors, static.things
-    total = len(actors) + len(things)
-    objects = Objects(
-        pose=np.zeros((total, 5)),
-        mesh=np.full(total, -1, np.int64),
-        tag=np.zeros(total, np.int64),
-        braking=np.zeros(total, np.bool_),
-        shaded=np.arange(total) < len(actors),
-        sun=np.ones(total),
-        palette=np.zeros((total, 8, 3)),
-    )
-    footprint = np.zeros((total, 2))
-    for row, actor in enumerate(actors):
-        person = actor.kind == "pedestrian"
-        objects.mesh[row] = static.first[actor.kind][0]
-        objects.tag[row] = actor.id + ((PEDESTRIAN if person else VEHICLE) << 16)
-        skin, hair = SKINS[int(rng.integers(len(SKINS)))], HAIRS[int(rng.integers(len(HAIRS)))]
-        objects.palette[row, :3] = actor.colour, actor.second_colour, TYRE
-        objects.palette[row, 3:] = GLASS_TINT, RIM, skin, HELMET if actor.kind == "motorcycle" else hair, PLATE
-        if not person:
-            footprint[row] = KINDS[actor.kind].length_m, KINDS[actor.kind].width_m
-    for row, thing in enumerate(things, len(actors)):
-        objects.tag[row] = thing.semantic << 16
-        objects.pose[row] = (*thing.pose, thing.scale)
-        for slot, colour in thing.palette.items():
-            objects.palette[row, slot] = colour
-    return objects, footprint
-
-
-def _walls(scenario: Scenario, static: Scenery) -> NDArray[np.float64]:
-    """Rows for ``surfaces.facade``, one per object."""
-    walls = np.zeros((len(scenario.actors) + len(static.things), 23))
-    for row, thing in enumerate(static.things, len(scenario.actors)):
-        if thing.semantic == BUILDING:
-            x, y, z, yaw = thing.pose
-            walls[row, :5] = x, y, z, math.cos(yaw), math.sin(yaw)
-            walls[row, 5:8], walls[row, 8:11], walls[row, 11:20] = thing.palette[0], thing.palette[2], thing.style
-            walls[row, 20:] = 1.0 / walls[row, [18, 19, 11]]
-    return walls

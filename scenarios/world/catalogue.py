@@ -7,13 +7,24 @@ import functools
 import numpy as np
 
 from scenarios.scenario import KINDS
-from scenarios.world import people, vehicles
+from scenarios.world import cycles, heavy, obstacles, people, vehicles
 from scenarios.world.meshes import Mesh, Points
 from scenarios.world.raster import Library
 
-STANDING = people.PHASES
-"""Index of the standing person among the meshes of people."""
+STANDING, RUNNING = people.PHASES, people.PHASES + 1
+"""Index of the standing person and of the first running one among the meshes of people."""
+RUN_MPS = 2.4
+"""From this speed on people run."""
+RUN_STRIDES = 0.62
+"""Turns of the running gait for one of the walking gait over the same way."""
 
+
+OBSTACLES = {
+    "debris": obstacles.debris,
+    "tyre": obstacles.tyre,
+    "cone": obstacles.cone,
+    "barrier": obstacles.barrier,
+}
 
 Figure = tuple[Mesh, list[Points]]
 """A mesh with its shadow casters."""
@@ -21,13 +32,23 @@ Figure = tuple[Mesh, list[Points]]
 
 @functools.lru_cache(maxsize=1)
 def road_user_meshes() -> dict[str, tuple[list[Figure], list[Figure]]]:
-    """Near and far figures by kind: one each for a vehicle, one per gait phase and then standing for a pedestrian."""
+    """Near and far figures by kind: one each for a vehicle; for a pedestrian one per phase of walking, then standing,
+    then one per phase of running; for a cyclist one per phase of the pedals."""
     out: dict[str, tuple[list[Figure], list[Figure]]] = {}
     for kind in KINDS:
         if kind == "pedestrian":
             near, far = _people(people.FINE), _people(people.COARSE)
         elif kind == "truck":
             near = far = [(vehicles.truck(), _truck_casters())]
+        elif kind == "cyclist":
+            near, far = ([(m, cycles.casters(m)) for m in cycles.figures(d)] for d in (people.FINE, people.COARSE))
+        elif kind == "bus":
+            near, far = ([(heavy.bus(coarse=coarse), heavy.bus_casters())] for coarse in (False, True))
+        elif kind == "trailer":
+            near = far = [(heavy.trailer(), heavy.trailer_casters())]
+        elif kind in OBSTACLES:
+            mesh = OBSTACLES[kind]()
+            near = far = [(mesh, obstacles.casters(mesh))]
         elif kind == "motorcycle":
             mesh = vehicles.motorcycle()
             near = far = [(mesh, [mesh.vertices[:180:3], mesh.vertices[180::6]])]
@@ -40,6 +61,7 @@ def road_user_meshes() -> dict[str, tuple[list[Figure], list[Figure]]]:
 
 def _people(detail: people.Detail) -> list[Figure]:
     meshes = [people.walking(phase, detail) for phase in range(people.PHASES)] + [people.standing(detail)]
+    meshes += [people.running(phase, detail) for phase in range(people.PHASES)]
     return [(mesh, _person_casters(mesh)) for mesh in meshes]
 
 
@@ -110,4 +132,12 @@ def pack(items: list[Figure]) -> Library:
         radii=np.array([float(np.linalg.norm(mesh.vertices, axis=1).max()) for mesh, _ in items]),
         caster_points=np.concatenate(casters),
         caster_ranges=np.array(caster_ranges, dtype=np.int64),
+        planes=np.concatenate([planes(mesh) for mesh, _ in items]),
     )
+
+
+def planes(mesh: Mesh) -> Points:
+    """(m, 4) of the plane of each triangle: its normal, as long as twice its area, and its product with a corner."""
+    corner = mesh.vertices[mesh.triangles]
+    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    return np.concatenate([normal, (normal * corner[:, 0]).sum(axis=1, keepdims=True)], axis=1)

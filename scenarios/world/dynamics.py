@@ -22,9 +22,17 @@ X, Y, YAW, SPEED, SLIP, YAW_RATE, STEER, FORCE, ACCEL = range(9)
 """Rows of the state vector: SLIP is the lateral speed of the centre of gravity, FORCE the wheels' force (N)."""
 
 
-def parameters(size: EgoSize) -> NDArray[np.float64]:
-    """A mid-size electric car: mass, inertia, axle distances, tyres, friction, drag, drive and brakes."""
+MODELS = ("dynamic", "kinematic")
+DRY_FRICTION = 0.92
+
+
+def parameters(size: EgoSize, friction: float = 1.0) -> NDArray[np.float64]:
+    """A mid-size electric car: mass, inertia, axle distances, tyres, friction, drag, drive and brakes.
+
+    ``friction``: factor on that of dry asphalt.
+    """
     front = 0.46 * size.wheelbase_m
+    grip = DRY_FRICTION * friction
     return np.array(
         [
             1700.0,  # mass, kg
@@ -34,10 +42,10 @@ def parameters(size: EgoSize) -> NDArray[np.float64]:
             0.55,  # height of the centre of gravity, m
             85e3,  # front cornering stiffness, N/rad
             95e3,  # rear cornering stiffness, N/rad
-            0.92,  # friction of dry asphalt
+            grip,  # friction; that of dry asphalt is 0.92
             0.70,  # drag area, m²
             110e3,  # drive power, W
-            6800.0,  # drive force limit, N
+            min(6800.0, 0.5 * grip * 1700.0 * GRAVITY_MPS2),  # drive force limit, N: what the driven axle can bear
             14600.0,  # brake force at full pedal, N: 8.6 m/s²
             0.8,  # steering rate limit, rad/s
             0.61,  # steering limit, rad
@@ -100,14 +108,46 @@ def step(state: NDArray[np.float64], throttle: float, brake: float, steer: float
     state[SPEED], state[SLIP], state[YAW_RATE], state[STEER], state[FORCE] = vx_next, vy, rate, delta, force
 
 
-class EgoDynamics:
-    """The ego's state and its step; pedals and steering hold until replaced."""
+@kernel
+def step_kinematic(
+    state: NDArray[np.float64], throttle: float, brake: float, steer: float, p: NDArray[np.float64]
+) -> None:
+    """Like ``step`` for wheels that roll where they point: no slip, but no more turning than friction allows."""
+    base, dt = p[2] + p[3], STEP_S
+    vx = state[SPEED]
+    wanted = min(p[13], max(-p[13], steer))
+    delta = state[STEER] + min(p[12] * dt, max(-p[12] * dt, wanted - state[STEER]))
+    force = wheel_force(-brake if brake > 0.0 else throttle, state[FORCE], vx, p, dt)
+    resistance = 0.5 * AIR_KGPM3 * p[8] * vx * vx / p[0] + (0.012 * GRAVITY_MPS2 if vx > 0.05 else 0.0)
+    vx_next = max(0.0, vx + (force / p[0] - resistance) * dt)
+    rate, most = vx_next * math.tan(delta) / base, p[7] * GRAVITY_MPS2 / max(vx_next, 0.1)
+    rate = min(most, max(-most, rate))
+    yaw = state[YAW] + rate * dt
+    state[X] += vx_next * math.cos(yaw) * dt
+    state[Y] += vx_next * math.sin(yaw) * dt
+    state[YAW], state[ACCEL] = yaw, (vx_next - vx) / dt
+    state[SPEED], state[SLIP], state[YAW_RATE], state[STEER], state[FORCE] = vx_next, p[3] * rate, rate, delta, force
 
-    def __init__(self, size: EgoSize, *, x_m: float, y_m: float, yaw_rad: float, speed_mps: float) -> None:
+
+class EgoDynamics:
+    """The ego's state and its step; pedals and steering hold until replaced. ``model``: one of ``MODELS``."""
+
+    def __init__(
+        self,
+        size: EgoSize,
+        *,
+        x_m: float,
+        y_m: float,
+        yaw_rad: float,
+        speed_mps: float,
+        model: str = "dynamic",
+        friction: float = 1.0,
+    ) -> None:
         self.size = size
+        self._step = step_kinematic if model == "kinematic" else step
         self.state = np.zeros(9)
         self.state[[X, Y, YAW, SPEED]] = x_m, y_m, yaw_rad, speed_mps
-        self._parameters = parameters(size)
+        self._parameters = parameters(size, friction)
         # Cruise: the throttle that holds the start speed, until the first command arrives.
         drag = 0.5 * AIR_KGPM3 * self._parameters[8] * speed_mps**2 + 0.012 * GRAVITY_MPS2 * self._parameters[0]
         limit = min(self._parameters[10], self._parameters[9] / max(speed_mps, 1.0))
@@ -130,7 +170,7 @@ class EgoDynamics:
     def advance(self) -> None:
         """One step of ``STEP_S``."""
         throttle, brake, steer = self._pedals
-        step(self.state, throttle, brake, steer, self._parameters)
+        self._step(self.state, throttle, brake, steer, self._parameters)
 
     def ego(self) -> EgoState:
         """The state as a message."""

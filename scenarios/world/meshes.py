@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
 
-MATTE, PAINT, GLASS, FACADE, FOLIAGE, TAIL_LAMP, HEAD_LAMP, CLOTH, ROOF, GLOWING = range(10)
-"""Materials: how ``shading`` turns light into colour. Nothing is made of GLOWING: lit lamps turn into it."""
+MATTE, PAINT, GLASS, FACADE, FOLIAGE, TAIL_LAMP, HEAD_LAMP, CLOTH, ROOF, GLOWING, SIGNAL, LANTERN = range(12)
+"""Materials: how ``shading`` turns light into colour. Nothing is made of GLOWING: lit lamps turn into it. SIGNAL lenses
+are lit by the state of their object (slot 0 red, 1 amber, 2 green), a LANTERN in the dark."""
 
 PRIMARY, SECONDARY, DARK, WINDOW, METAL, SKIN, HAIR, LIGHT = range(8)
 """Palette slots: which of the object's colours a triangle takes."""

@@ -1,4 +1,4 @@
-"""Meshes of people: one adult in sixteen phases of the gait and one standing. 1.75 m tall, faces along +x."""
+"""Meshes of people: an adult in sixteen phases of walking and of running, and standing. 1.75 m tall, faces along +x."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ def walking(phase: int, detail: Detail = FINE) -> Mesh:
     """The gait's ``phase`` of ``PHASES``; one turn is two steps."""
     turn = 2.0 * math.pi * phase / PHASES
     return _person(turn, detail, swing=0.48, bounce=0.02)
+
+
+def running(phase: int, detail: Detail = FINE) -> Mesh:
+    """The same for somebody in a hurry: longer strides, leaning forward."""
+    mesh = _person(2.0 * math.pi * phase / PHASES, detail, swing=0.68, bounce=0.045)
+    above = np.maximum(0.0, mesh.vertices[:, 2] - HIP_M)
+    leant = mesh.vertices + np.stack([0.17 * above, np.zeros_like(above), -0.03 * above], 1)
+    return mesh._replace(vertices=leant)
 
 
 def standing(detail: Detail = FINE) -> Mesh:

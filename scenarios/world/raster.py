@@ -11,18 +11,30 @@ from typing import NamedTuple
 import numpy as np
 
 from scenarios.world.kernels import Array, inlined, kernel
-from scenarios.world.meshes import FACADE, GLASS, GLOWING, HEAD_LAMP, MATTE, PAINT, TAIL_LAMP
+from scenarios.world.meshes import FACADE, GLASS, GLOWING, HEAD_LAMP, LANTERN, MATTE, PAINT, SIGNAL, TAIL_LAMP
+from scenarios.world.vertices import (
+    COLUMN,
+    INVERSE,
+    LIT,
+    NEAR_M,
+    POSED,
+    ROW,
+    light_vertex,
+    pose_vertex,
+)
 
-NEAR_M = 0.25
+RED, AMBER, GREEN, DARK, LIGHTS_ON = 1, 2, 4, 8, 16
+"""Bits of ``Objects.state``: which lenses of a signal are lit; that it is dark; that a road user has its lights on."""
 OWNER, MATERIAL, SLOT, TAG = range(4)
 """Columns of ``Frame.label``; the tag is instance + 65536 · class."""
 
-COLUMN, ROW, INVERSE = 6, 7, 8
-"""Columns of ``Frame.vertex`` behind camera coordinates and light."""
+AWAY_M3 = -1e-6
+"""A triangle whose plane lies so far behind the eye (times twice its area) certainly shows its back."""
 
 
 class Library(NamedTuple):
-    """All meshes in one set of arrays. ranges: (meshes, 6) of vertex, triangle and caster row begins and ends."""
+    """All meshes in one set of arrays. ranges: (meshes, 6) of vertex, triangle and caster row begins and ends; planes:
+    (triangles, 4) of each one's normal (as long as twice its area) and its product with a corner."""
 
     vertices: Array
     normals: Array
@@ -33,11 +45,12 @@ class Library(NamedTuple):
     radii: Array
     caster_points: Array
     caster_ranges: Array
+    planes: Array
 
 
 class Objects(NamedTuple):
     """What stands in the scene, one row each. pose: x, y, z, yaw, scale; mesh: library row or -1; tag: see ``TAG``;
-    shaded: whether ground closeness darkens it; sun: share of direct light; palette (n, 8, 3)."""
+    shaded: whether ground closeness darkens it; sun: share of direct light; palette (n, 8, 3); state: see ``RED``."""
 
     pose: Array
     mesh: Array
@@ -46,6 +59,7 @@ class Objects(NamedTuple):
     shaded: Array
     sun: Array
     palette: Array
+    state: Array
 
 
 class View(NamedTuple):
@@ -58,7 +72,7 @@ class View(NamedTuple):
 
 class Frame(NamedTuple):
     """Buffers of one picture size. record: (n, 12) light planes (sun, sky, mirror) and colour of each drawn triangle;
-    label: (n, 4) integers; vertex: scratch, see ``pose_vertices``; polygon: scratch corners."""
+    label: (n, 4) integers; vertex: scratch, see ``COLUMN``; polygon: scratch corners; turn: objects drawn so far."""
 
     inverse_depth: Array
     triangle: Array
@@ -67,6 +81,7 @@ class Frame(NamedTuple):
     label: Array
     vertex: Array
     polygon: Array
+    turn: Array
 
 
 @inlined
@@ -122,52 +137,6 @@ def fill(polygon: Array, count: int, a: float, b: float, c: float, index: int, d
             begin, stop = bounds(low, high, width)
             fill_span(depth[y], owner[y], begin, stop, b * (y + 0.5) + c + 0.5 * a, a, index)
     return True
-
-
-@inlined
-def mirrored(nx: float, ny: float, nz: float, ex: float, ey: float, ez: float, sun: Array, share: float) -> float:
-    """Share of mirrored sky and sun on paint or glass with this normal; (ex, ey, ez) points to the eye."""
-    cosine = nx * ex + ny * ey + nz * ez
-    up = 2.0 * cosine * nz - ez
-    edge = 1.0 - min(1.0, max(0.0, cosine))
-    fresnel = 0.05 + 0.75 * edge * edge * edge * edge
-    bright = 0.95 - 0.35 * up if up > 0.0 else 0.25 + 0.4 * max(0.0, 1.0 + 8.0 * up)
-    along = 2.0 * cosine * (nx * sun[0] + ny * sun[1] + nz * sun[2]) - ex * sun[0] - ey * sun[1] - ez * sun[2]
-    glint = max(0.0, along)
-    for _ in range(4):
-        glint *= glint
-    return float(fresnel * bright + 0.45 * glint * share)
-
-
-@kernel
-def pose_vertices(
-    library: Library, mesh: int, pose: Array, shaded: bool, share: float, view: View, sun: Array, out: Array
-) -> None:
-    """Rows of ``out``: camera coordinates (3), sun, sky and mirrored light of each vertex of a mesh, its place in the
-    picture and its inverse depth."""
-    cos, sin, scale = math.cos(pose[3]), math.sin(pose[3]), pose[4]
-    turn, eye, lens = view.turn, view.eye, view.lens
-    first = library.ranges[mesh, 0]
-    for i in range(first, library.ranges[mesh, 1]):
-        vx, vy, vz = library.vertices[i, 0] * scale, library.vertices[i, 1] * scale, library.vertices[i, 2] * scale
-        x, y, z = pose[0] + cos * vx - sin * vy - eye[0], pose[1] + sin * vx + cos * vy - eye[1], pose[2] + vz - eye[2]
-        k = i - first
-        out[k, 0] = turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] * z
-        out[k, 1] = turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] * z
-        out[k, 2] = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] * z
-        inverse = 1.0 / out[k, 2] if out[k, 2] > NEAR_M else 0.0
-        out[k, COLUMN] = lens[0] * out[k, 0] * inverse + lens[2]
-        out[k, ROW] = lens[1] * out[k, 1] * inverse + lens[3]
-        out[k, INVERSE] = inverse
-        nx = cos * library.normals[i, 0] - sin * library.normals[i, 1]
-        ny = sin * library.normals[i, 0] + cos * library.normals[i, 1]
-        nz = library.normals[i, 2]
-        out[k, 3] = max(0.0, nx * sun[0] + ny * sun[1] + nz * sun[2]) * share
-        out[k, 4] = 0.78 + 0.22 * nz
-        if shaded:
-            out[k, 4] *= 0.6 + 0.4 * min(1.0, max(0.0, vz) / 0.8)
-            away = 1.0 / math.sqrt(x * x + y * y + z * z)
-            out[k, 5] = mirrored(nx, ny, nz, -x * away, -y * away, -z * away, sun, share)
 
 
 @kernel
@@ -257,7 +226,8 @@ def fill_triangle(
         if low > high:
             low, high = high, low
         begin, stop = bounds(low, high, width)
-        fill_span(frame.inverse_depth[y], frame.triangle[y], begin, stop, b * yc + c + 0.5 * a, a, drawn)
+        if begin < stop:
+            fill_span(frame.inverse_depth[y], frame.triangle[y], begin, stop, b * yc + c + 0.5 * a, a, drawn)
 
 
 @inlined
@@ -301,44 +271,87 @@ def draw_triangle(
 
 
 @kernel
-def lamp(record: Array, drawn: int, material: int, braking: bool) -> int:
+def lamp(record: Array, drawn: int, material: int, slot: int, braking: bool, state: int) -> int:
     """Colour a lamp; returns the material it is drawn with."""
     red, green, blue, glows = 246.0, 247.0, 240.0, True
     if material == TAIL_LAMP:
         glows = braking
         red, green, blue = (255.0, 38.0, 24.0) if braking else (120.0, 16.0, 18.0)
+        if not braking and state & DARK and state & LIGHTS_ON:
+            red, green, blue, glows = 196.0, 20.0, 16.0, True
+    elif material == HEAD_LAMP:
+        if state & DARK and not state & LIGHTS_ON:
+            red, green, blue, glows = 170.0, 172.0, 168.0, False
+    elif material == SIGNAL:
+        glows = state & (1 << slot) != 0
+        if slot == 0:
+            red, green, blue = (255.0, 44.0, 30.0) if glows else (64.0, 18.0, 16.0)
+        elif slot == 1:
+            red, green, blue = (255.0, 176.0, 32.0) if glows else (66.0, 46.0, 14.0)
+        else:
+            red, green, blue = (60.0, 255.0, 150.0) if glows else (14.0, 58.0, 40.0)
+    else:
+        glows = state & DARK != 0
+        if not glows:
+            return MATTE
+        red, green, blue = 255.0, 226.0, 170.0
     record[drawn, 9], record[drawn, 10], record[drawn, 11] = red, green, blue
     return GLOWING if glows else MATTE
+
+
+@inlined
+def name(library: Library, objects: Objects, o: int, t: int, frame: Frame, drawn: int) -> None:
+    """Record what triangle ``t`` of object ``o`` is made of, which colour it has, and whose it is."""
+    material, slot = library.materials[t], library.slots[t]
+    for k in range(3):
+        frame.record[drawn, 9 + k] = objects.palette[o, slot, k]
+    if material in (HEAD_LAMP, TAIL_LAMP, SIGNAL, LANTERN):
+        material = lamp(frame.record, drawn, material, slot, objects.braking[o], objects.state[o])
+    frame.label[drawn, OWNER], frame.label[drawn, MATERIAL] = o, material
+    frame.label[drawn, SLOT], frame.label[drawn, TAG] = slot, objects.tag[o]
 
 
 @kernel
 def draw_object(library: Library, objects: Objects, o: int, view: View, sun: Array, frame: Frame, drawn: int) -> int:
     """Draw one object; ``drawn`` triangles have been recorded before, the new count is returned."""
     mesh, pose = objects.mesh[o], objects.pose[o]
-    pose_vertices(library, mesh, pose, objects.shaded[o], objects.sun[o], view, sun, frame.vertex)
-    first = library.ranges[mesh, 0]
+    frame.turn[0] += 1.0
+    first, now = library.ranges[mesh, 0], frame.turn[0]
     cos, sin = math.cos(pose[3]), math.sin(pose[3])
     dx, dy = pose[0] - view.eye[0], pose[1] - view.eye[1]
+    # The eye as the mesh has it.
+    ex, ey, ez = -(cos * dx + sin * dy) / pose[4], (sin * dx - cos * dy) / pose[4], (view.eye[2] - pose[2]) / pose[4]
     height, width = frame.triangle.shape
     for t in range(library.ranges[mesh, 2], library.ranges[mesh, 3]):
+        plane = library.planes[t]
+        if plane[0] * ex + plane[1] * ey + plane[2] * ez - plane[3] < AWAY_M3:
+            continue
         p, q, r = library.triangles[t, 0] - first, library.triangles[t, 1] - first, library.triangles[t, 2] - first
+        for i in (p, q, r):
+            if frame.vertex[i, POSED] != now:
+                frame.vertex[i, POSED] = now
+                pose_vertex(
+                    library.vertices[i + first], pose, cos, sin, view.turn, view.eye, view.lens, frame.vertex[i]
+                )
         if not faces(frame.vertex, p, q, r, width, height) or drawn >= frame.label.shape[0]:
             continue
-        material, slot = library.materials[t], library.slots[t]
-        mirror = material in (PAINT, GLASS)
+        for i in (p, q, r):
+            if frame.vertex[i, LIT] != now:
+                frame.vertex[i, LIT] = now
+                light_vertex(
+                    library.vertices[i + first], library.normals[i + first], pose, cos, sin, objects.shaded[o],
+                    objects.sun[o], view.eye, sun, frame.vertex[i],
+                )  # fmt: skip
+        mirror = library.materials[t] in (PAINT, GLASS)
         if not draw_triangle(frame.vertex, (p, q, r), mirror, view, frame, drawn):
             continue
-        if material == FACADE:
+        name(library, objects, o, t, frame, drawn)
+        if library.materials[t] == FACADE:
             # The wall's distance from the eye, for the footprint of its pixels.
-            offset = -library.vertices[p + first, 1] if slot == 0 else -library.vertices[p + first, 0]
-            plane = sin * dx - cos * dy if slot == 0 else -cos * dx - sin * dy
-            frame.record[drawn, 6] = 1.0 / max(0.05, abs(plane + offset))
-        for k in range(3):
-            frame.record[drawn, 9 + k] = objects.palette[o, slot, k]
-        if material in (HEAD_LAMP, TAIL_LAMP):
-            material = lamp(frame.record, drawn, material, objects.braking[o])
-        frame.label[drawn, OWNER], frame.label[drawn, MATERIAL] = o, material
-        frame.label[drawn, SLOT], frame.label[drawn, TAG] = slot, objects.tag[o]
+            corner, front = library.vertices[p + first], library.slots[t] == 0
+            offset = -corner[1] if front else -corner[0]
+            away = sin * dx - cos * dy if front else -cos * dx - sin * dy
+            frame.record[drawn, 6] = 1.0 / max(0.05, abs(away + offset))
         drawn += 1
     return drawn
 

@@ -69,8 +69,8 @@ class Road(msgspec.Struct, frozen=True):
         x, y, yaw = along(x0, y0, yaw0, curvature, s_m - s0)
         return x - d_m * math.sin(yaw), y + d_m * math.cos(yaw), yaw
 
-    def locate(self, x_m: float, y_m: float) -> tuple[float, float]:
-        """Frenet coordinates (s, d) of a point: the nearest point on the reference line."""
+    def locate(self, x_m: float, y_m: float, near_s_m: float | None = None) -> tuple[float, float]:
+        """Frenet coordinates (s, d) of a point: the nearest point on the reference line, wherever that is."""
         s, d = frenet(self.table(), x_m, y_m)
         return float(s), float(d)
 

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.world.classes import BUILDING, POLE, VEGETATION
 from scenarios.world.meshes import (
     FACADE,
     FOLIAGE,
+    LANTERN,
     MATTE,
     METAL,
     PRIMARY,
@@ -30,7 +32,6 @@ from scenarios.world.roads import Road
 Rgb = tuple[float, float, float]
 FAR_M, DISTANT_M = 30.0, 80.0
 TREE_SHAPES = 8
-BUILDING, VEGETATION, POLE = 4, 5, 7
 FACADES: tuple[Rgb, ...] = (
     (196, 184, 160), (206, 198, 182), (178, 160, 136), (168, 108, 84), (152, 92, 74), (188, 176, 168),
     (172, 170, 160), (202, 178, 142), (160, 150, 138), (182, 132, 104), (210, 206, 196), (146, 128, 112),
@@ -51,6 +52,10 @@ class Thing(NamedTuple):
     style: tuple[float, ...]
     """See ``surfaces.facade``; empty for what is no house."""
     scale: float = 1.0
+    light: str = ""
+    """The traffic light that it shows."""
+    lantern: tuple[float, float] | tuple[()] = ()
+    """Where on the ground it shines at night."""
 
 
 class House(NamedTuple):
@@ -78,7 +83,7 @@ class House(NamedTuple):
 
 def street(road: Road, *, start_s_m: float, end_s_m: float, seed: int) -> list[Thing]:
     """Houses on both sides, trees and lamps on the pavements, from ``start_s_m`` to ``end_s_m``."""
-    things = [_house(plan) for plan in houses(road, start_s_m=start_s_m, end_s_m=end_s_m, seed=seed)]
+    things = [house(plan) for plan in houses(road, start_s_m=start_s_m, end_s_m=end_s_m, seed=seed)]
     rng = np.random.default_rng([seed, 77])
     for side in (1.0, -1.0):
         things += _trees(road, rng, side, start_s_m, end_s_m)
@@ -124,7 +129,8 @@ def house_boxes(plans: list[House]) -> tuple[NDArray[np.float64], NDArray[np.flo
     return np.array(rows).reshape(-1, 5), np.array([plan.wall_m for plan in plans])
 
 
-def _house(plan: House) -> Thing:
+def house(plan: House) -> Thing:
+    """A house with its front, roof and what hangs on them."""
     rng = np.random.default_rng([plan.seed, 79])
     builder, wall, width, depth = Builder(), plan.wall_m, plan.width_m, plan.depth_m
     gabled = bool(rng.random() < 0.6)
@@ -293,7 +299,8 @@ def lamp(pose: tuple[float, float, float, float]) -> Thing:
     """A street lamp that reaches over the road along its x axis."""
     mesh, casters = _lamp_shape()
     palette: dict[int, Rgb] = {0: (84.0, 90.0, 92.0), 7: (226.0, 224.0, 212.0)}
-    return Thing((mesh, mesh, None), casters, pose, POLE, palette, ())
+    lit = pose[0] + 1.65 * math.cos(pose[3]), pose[1] + 1.65 * math.sin(pose[3])
+    return Thing((mesh, mesh, None), casters, pose, POLE, palette, (), lantern=lit)
 
 
 @functools.lru_cache(maxsize=1)
@@ -302,6 +309,6 @@ def _lamp_shape() -> tuple[Mesh, list[Points]]:
     builder.limb(np.zeros(3), np.array([0.0, 0.0, 6.2]), (0.085, 0.055), PRIMARY, MATTE, 8)
     builder.limb(np.array([0.0, 0.0, 6.15]), np.array([1.5, 0.0, 6.6]), (0.05, 0.04), PRIMARY, MATTE, 6)
     builder.box((1.3, -0.13, 6.52), (2.0, 0.13, 6.66), PRIMARY, MATTE)
-    builder.box((1.35, -0.1, 6.49), (1.95, 0.1, 6.53), 7, MATTE)
+    builder.box((1.35, -0.1, 6.49), (1.95, 0.1, 6.53), 7, LANTERN)
     caster = np.array([[a, b, z] for a in (-0.06, 0.06) for b in (-0.06, 0.06) for z in (0.0, 6.2)])
     return builder.mesh(), [caster]

@@ -1,6 +1,6 @@
-"""From the visibility buffer to the picture: light, materials, ground, shadow, haze and sky, all in one pass.
+"""From the visibility buffer to the picture: every pixel's colour, depth, instance and class, in one pass.
 
-Decides colours; also writes depth, instance and class.
+Decides how the picture is walked over; what a material looks like is ``materials``' business.
 """
 
 from __future__ import annotations
@@ -12,20 +12,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.world import surfaces
+from scenarios.world.classes import PAVEMENT as PAVEMENT_CLASS
+from scenarios.world.classes import ROAD as ROAD_CLASS
+from scenarios.world.ground import Terrain, row_reading
 from scenarios.world.kernels import Array, inlined, kernel
-from scenarios.world.meshes import FACADE, FOLIAGE, GLASS, GLOWING, PAINT, ROOF
+from scenarios.world.light import (
+    DRY,
+    GLOW,
+    HAZE_COLOUR,
+    LAMPS,
+    OVERCAST,
+    SHINE,
+    SKY_LIGHT,
+    SUN_LIGHT,
+    WINDOW_COLOUR,
+    Light,
+)
+from scenarios.world.materials import Lit, fogged, ground, lamps_at, map_ground, surface
+from scenarios.world.meshes import GLASS, PAINT
 from scenarios.world.raster import MATERIAL, OWNER, SLOT, TAG, Frame, View
 from scenarios.world.roads import frenet
-from scenarios.world.shadows import UNDER
-from scenarios.world.surfaces import Rgb, asphalt, blended, facade, hash_cell, lookup, mix, pavement, sky
+from scenarios.world.sunmap import SunMap, sunlit
+from scenarios.world.surfaces import Rgb, mix, sky
 
-ROAD_CLASS, PAVEMENT_CLASS = 1, 6
 KERB_M = 0.12
 CHUNK = 16
 """Pixels over which road coordinates are interpolated."""
 
-HAZE_COLOUR = (214.0, 221.0, 226.0)
-SKY_LIGHT, SUN_LIGHT = (0.58, 0.62, 0.68), (0.66, 0.61, 0.50)
 TONE_STEPS = 4
 TONE_SIZE = 2048
 TONE_MASK = TONE_SIZE - 1
@@ -33,7 +46,7 @@ TONE_MASK = TONE_SIZE - 1
 
 class Stage(NamedTuple):
     """Ground and light. size: lane, kerb and pavement edge (m from the middle); sun: direction; tone: display curve;
-    unit: inverse lengths of the pixels' rays (H, W)."""
+    unit: inverse lengths of the pixels' rays (H, W); light: see ``light.Light``."""
 
     table: Array
     straight: bool
@@ -43,6 +56,7 @@ class Stage(NamedTuple):
     tone: Array
     unit: Array
     haze_1pm: float
+    light: Light
 
 
 class Picture(NamedTuple):
@@ -70,23 +84,19 @@ def ray_lengths(width: int, height: int, lens: NDArray[np.float64]) -> NDArray[n
 
 
 @inlined
-def lit(colour: Rgb, sky_light: float, sun_light: float) -> Rgb:
-    """Colour under the sky's and the sun's light."""
-    return (
-        colour[0] * (SKY_LIGHT[0] * sky_light + SUN_LIGHT[0] * sun_light),
-        colour[1] * (SKY_LIGHT[1] * sky_light + SUN_LIGHT[1] * sun_light),
-        colour[2] * (SKY_LIGHT[2] * sky_light + SUN_LIGHT[2] * sun_light),
-    )
-
-
-@inlined
-def store(row: Array, x: int, colour: Rgb, haze: float, tone: Array) -> None:
+def store(row: Array, x: int, colour: Rgb, haze: float, tone: Array, dull: Rgb) -> None:
     """Write a pixel of a row (W, 3) through haze and display curve; colours are below ``TONE_SIZE / TONE_STEPS``."""
     thin = (1.0 - haze) * TONE_STEPS
     thick = haze * TONE_STEPS
-    row[x, 0] = tone[int(colour[0] * thin + HAZE_COLOUR[0] * thick) & TONE_MASK]
-    row[x, 1] = tone[int(colour[1] * thin + HAZE_COLOUR[1] * thick) & TONE_MASK]
-    row[x, 2] = tone[int(colour[2] * thin + HAZE_COLOUR[2] * thick) & TONE_MASK]
+    row[x, 0] = tone[int(colour[0] * thin + dull[0] * thick) & TONE_MASK]
+    row[x, 1] = tone[int(colour[1] * thin + dull[1] * thick) & TONE_MASK]
+    row[x, 2] = tone[int(colour[2] * thin + dull[2] * thick) & TONE_MASK]
+
+
+@inlined
+def rgb_of(colours: Array, row: int) -> Rgb:
+    """A row of ``light.Light.colours``."""
+    return (colours[row, 0], colours[row, 1], colours[row, 2])
 
 
 @kernel
@@ -115,146 +125,199 @@ def row_constants(dz: float, eye_z: float, fx: float, stage: Stage, k: Array) ->
 
 
 @kernel
-def place(stage: Stage, x: float, y: float) -> tuple[float, float]:
+def place(table: Array, straight: bool, x: float, y: float) -> tuple[float, float]:
     """Road coordinates of a point on the ground."""
-    if stage.straight:
+    if straight:
         return x, y
-    return frenet(stage.table, x, y)
-
-
-@inlined
-def ground(
-    noise: Array, k: Array, s: float, d: float, s_high: float, d_high: float, shadow: int, fresh: bool
-) -> tuple[float, Rgb, bool]:
-    """Depth, colour and whether it is raised, where a ray meets road, kerb face or pavement.
-
-    (s, d) and (s_high, d_high) are the road coordinates at which it would meet road and pavement level.
-    """
-    kerb = k[surfaces.KERB]
-    sun = 0.0 if shadow else k[surfaces.SUN]
-    if abs(d) <= kerb:
-        return k[surfaces.Z_LOW], lit(asphalt(noise, s, d, k, fresh), 0.36 if shadow & UNDER else 0.98, sun), False
-    if abs(d_high) < kerb:
-        return k[surfaces.Z_LOW], lit((158.0, 155.0, 148.0), 0.75, 0.35 * sun), True
-    return k[surfaces.Z_HIGH], lit(pavement(noise, s_high, d_high, k), 0.98, sun), True
-
-
-@inlined
-def surface(
-    record: Array,
-    label: Array,
-    walls: Array,
-    noise: Array,
-    k: Array,
-    t: int,
-    fresh: bool,
-    x: float,
-    y: float,
-    px: float,
-    py: float,
-    pz: float,
-    z: float,
-    pixel: float,
-    per_pixel: float,
-) -> Rgb:
-    """Lit colour of recorded triangle ``t`` at a pixel of the picture that shows (px, py, pz) at depth ``z``.
-
-    ``pixel`` is the pixel's size there and ``per_pixel`` its inverse; neighbours on a wall share its plaster unless
-    ``fresh``.
-    """
-    material = label[t, MATERIAL]
-    sun = min(1.0, max(0.0, (record[t, 0] * x + record[t, 1] * y + record[t, 2]) * z))
-    soft = min(1.1, max(0.15, (record[t, 3] * x + record[t, 4] * y + record[t, 5]) * z))
-    colour = (float(record[t, 9]), float(record[t, 10]), float(record[t, 11]))
-    if material == FACADE:
-        ratio = max(1.0, z * record[t, 6])
-        colour = facade(walls, label[t, OWNER], label[t, SLOT], px, py, pz, 0.5 * pixel, per_pixel, ratio)
-        if fresh:
-            k[surfaces.PLASTER] = 1.0 + 0.05 * lookup(noise, 2, pz * 7.0, (px + py) * 4.0)
-        return lit(colour, soft * k[surfaces.PLASTER], sun * k[surfaces.PLASTER])
-    if material in (FOLIAGE, ROOF):
-        rough = 0.17 if material == FOLIAGE else 0.06
-        cells = 13.0 if z < 14.0 else (6.5 if z < 28.0 else 3.25)
-        leaf = hash_cell(math.floor(px * cells), math.floor(py * cells), math.floor(pz * cells)) - 0.5
-        tone = 1.0 + rough * (2.2 * leaf + blended(noise, 1, px * 9.0 - pz * 4.0, py * 9.0 + pz * 8.0))
-        return lit((colour[0] * tone, colour[1] * tone, colour[2] * tone), soft, sun)
-    if material == GLOWING:
-        return colour
-    if material in (PAINT, GLASS):
-        shine = min(1.0, max(0.0, (record[t, 6] * x + record[t, 7] * y + record[t, 8]) * z))
-        return mix(lit(colour, soft, sun), (226.0, 234.0, 242.0), shine)
-    return lit(colour, soft, sun)
+    return frenet(table, x, y)
 
 
 @kernel
-def place_chunk(stage: Stage, eye: Array, dx: float, dy: float, far_x: float, far_y: float, k: Array) -> None:
+def place_chunk(
+    table: Array, straight: bool, eye: Array, dx: float, dy: float, far_x: float, far_y: float, k: Array
+) -> None:
     """Into ``k``: road coordinates at road and pavement level where a chunk begins, and their change per pixel."""
     for level in range(2):
         z = k[surfaces.Z_LOW + level]
-        s, d = place(stage, eye[0] + dx * z, eye[1] + dy * z)
-        s_end, d_end = place(stage, eye[0] + (dx + far_x) * z, eye[1] + (dy + far_y) * z)
+        s, d = place(table, straight, eye[0] + dx * z, eye[1] + dy * z)
+        s_end, d_end = place(table, straight, eye[0] + (dx + far_x) * z, eye[1] + (dy + far_y) * z)
         first = surfaces.COORDINATES + 4 * level
         k[first], k[first + 1] = s, d
         k[first + 2], k[first + 3] = (s_end - s) / CHUNK, (d_end - d) / CHUNK
 
 
+class Row(NamedTuple):
+    """A picture row. Rays: a pixel's direction in the map is (x + step_x · column, y + step_y · column, dz); light
+    from sky and sun, what paint mirrors, and the colour of haze."""
+
+    x: float
+    step_x: float
+    y: float
+    step_y: float
+    dz: float
+    number: int
+    sky: Rgb
+    sun: Rgb
+    shine: Rgb
+    dull: Rgb
+
+
+@inlined
+def row_of(view: View, stage: Stage, row: int) -> Row:
+    """The rays and the light of a row."""
+    turn, lens, colours = view.turn, view.lens, stage.light.colours
+    per_fx, v = 1.0 / lens[0], (row + 0.5 - lens[3]) / lens[1]
+    return Row(
+        turn[1, 0] * v + turn[2, 0] - turn[0, 0] * lens[2] * per_fx,
+        turn[0, 0] * per_fx,
+        turn[1, 1] * v + turn[2, 1] - turn[0, 1] * lens[2] * per_fx,
+        turn[0, 1] * per_fx,
+        turn[1, 2] * v + turn[2, 2],
+        row,
+        rgb_of(colours, SKY_LIGHT),
+        rgb_of(colours, SUN_LIGHT),
+        rgb_of(colours, SHINE),
+        rgb_of(colours, HAZE_COLOUR),
+    )
+
+
 @kernel
-def shade_row(walls: Array, view: View, stage: Stage, frame: Frame, picture: Picture, row: int, k: Array) -> None:
-    """Colour one row and write its depth, instance and class."""
-    turn, lens, eye, noise, sun = view.turn, view.lens, view.eye, stage.noise, stage.sun
-    label, record, first, tone = frame.label, frame.record, surfaces.COORDINATES, stage.tone
-    triangles, inverse, shadow, unit = frame.triangle[row], frame.inverse_depth[row], frame.shadow[row], stage.unit[row]
-    rgb, depth, instance, semantic = picture.rgb[row], picture.depth[row], picture.instance[row], picture.semantic[row]
-    y, per_fx = row + 0.5, 1.0 / lens[0]
-    v = (y - lens[3]) / lens[1]
-    dz = turn[1, 2] * v + turn[2, 2]
-    row_constants(dz, eye[2], lens[0], stage, k)
-    step_x, step_y = turn[0, 0] * per_fx, turn[0, 1] * per_fx
-    base_x = turn[1, 0] * v + turn[2, 0] - turn[0, 0] * lens[2] * per_fx
-    base_y = turn[1, 1] * v + turn[2, 1] - turn[0, 1] * lens[2] * per_fx
-    start, until, last, z, colour, paved = 0, 0, -1, 0.0, (0.0, 0.0, 0.0), False
+def shade_triangles(
+    walls: Array, view: View, stage: Stage, frame: Frame, picture: Picture, row: Row, k: Array, sunmap: SunMap | None
+) -> None:
+    """Colour the pixels of a row that show objects, and write their depth, instance and class."""
+    eye, light, label, record, fx = view.eye, stage.light, frame.label, frame.record, view.lens[0]
+    triangles, inverse = frame.triangle[row.number], frame.inverse_depth[row.number]
+    rgb, depth = picture.rgb[row.number], picture.depth[row.number]
+    instance, semantic = picture.instance[row.number], picture.semantic[row.number]
+    mood, per_fx, y, last, beam = light.mood, 1.0 / fx, row.number + 0.5, -1, (0.0, 0.0, 0.0)
     for column in range(depth.shape[0]):
-        x = column + 0.5
-        dx, dy = base_x + step_x * x, base_y + step_y * x
         t = triangles[column]
-        if t >= 0:
-            fresh, last, paved = column & 1 == 0 or t != last, t, False
-            z = 1.0 / inverse[column]
-            px, py, pz = eye[0] + dx * z, eye[1] + dy * z, eye[2] + dz * z
-            tag, thick = label[t, TAG], z * stage.haze_1pm
-            colour, haze = (
-                surface(
-                    record, label, walls, noise, k, t, fresh, x, y, px, py, pz, z, z * per_fx, lens[0] * inverse[column]
-                ),
-                thick / (1.0 + thick),
-            )
-            instance[column], semantic[column] = tag & 0xFFFF, tag >> 16
-        elif dz < -0.0015:
+        if t < 0:
+            continue
+        fresh, last = column & 1 == 0 or t != last, t
+        x, z, material = column + 0.5, 1.0 / inverse[column], label[t, MATERIAL]
+        px, py, pz = (
+            eye[0] + (row.x + row.step_x * x) * z, eye[1] + (row.y + row.step_y * x) * z, eye[2] + row.dz * z,
+        )  # fmt: skip
+        direct = min(1.0, max(0.0, (record[t, 0] * x + record[t, 1] * y + record[t, 2]) * z))
+        soft = min(1.1, max(0.15, (record[t, 3] * x + record[t, 4] * y + record[t, 5]) * z))
+        shine = record[t, 6]
+        if material in (PAINT, GLASS):
+            shine = (record[t, 6] * x + record[t, 7] * y + record[t, 8]) * z
+        if sunmap is not None:
+            beam = lamps_at(light, k, px, py, pz)
+            direct *= sunlit(sunmap, px, py, pz, direct)
+        paint = (float(record[t, 9]), float(record[t, 10]), float(record[t, 11]))
+        colour = surface(
+            walls, stage.noise, Lit(row.sky, row.sun, beam, row.shine), k, material, label[t, OWNER], label[t, SLOT],
+            paint, direct, soft, shine, fresh, px, py, pz, z, z * per_fx, fx * inverse[column],
+        )  # fmt: skip
+        thick = z * stage.haze_1pm
+        haze = thick / (1.0 + thick)
+        if sunmap is not None:
+            colour = mix(colour, WINDOW_COLOUR, k[surfaces.PANE] * mood[LAMPS])
+            haze = fogged(light, haze, z, row.dz, stage.unit[row.number, column])
+        depth[column], instance[column], semantic[column] = z, label[t, TAG] & 0xFFFF, label[t, TAG] >> 16
+        store(rgb, column, colour, haze, stage.tone, row.dull)
+
+
+@kernel
+def shade_ground(
+    view: View,
+    stage: Stage,
+    frame: Frame,
+    picture: Picture,
+    row: Row,
+    k: Array,
+    terrain: Terrain | None,
+    sunmap: SunMap | None,
+) -> None:
+    """The same for what shows the ground."""
+    eye, light, first, noise = view.eye, stage.light, surfaces.COORDINATES, stage.noise
+    triangles, shadow = frame.triangle[row.number], frame.shadow[row.number]
+    rgb, depth = picture.rgb[row.number], picture.depth[row.number]
+    instance, semantic = picture.instance[row.number], picture.semantic[row.number]
+    haze, dry, beam, start, until, paved = k[surfaces.HAZE], light.mood[DRY], (0.0, 0.0, 0.0), 0, 0, False
+    if sunmap is not None:
+        haze = fogged(light, haze, k[surfaces.Z_LOW], 0.0, 1.0)
+    for column in range(depth.shape[0]):
+        if triangles[column] >= 0:
+            paved = False
+            continue
+        x, fresh = column + 0.5, column & 1 == 0 or not paved
+        dx, dy = row.x + row.step_x * x, row.y + row.step_y * x
+        if sunmap is not None:
+            beam = lamps_at(light, k, eye[0] + dx * k[surfaces.Z_LOW], eye[1] + dy * k[surfaces.Z_LOW], 0.0)
+        here = Lit(row.sky, row.sun, beam, row.shine)
+        if terrain is None:
             if column >= until:
                 start, until = column, column + CHUNK
-                place_chunk(stage, eye, dx, dy, step_x * CHUNK, step_y * CHUNK, k)
-            n, fresh = column - start, column & 1 == 0 or not paved
+                place_chunk(stage.table, stage.straight, eye, dx, dy, row.step_x * CHUNK, row.step_y * CHUNK, k)
+            n = column - start
             s, d = k[first] + n * k[first + 2], k[first + 1] + n * k[first + 3]
             s_high, d_high = k[first + 4] + n * k[first + 6], k[first + 5] + n * k[first + 7]
-            z, colour, raised = ground(noise, k, s, d, s_high, d_high, shadow[column], fresh)
-            haze, paved = k[surfaces.HAZE], not raised
-            instance[column], semantic[column] = 0, PAVEMENT_CLASS if raised else ROAD_CLASS
+            z, colour, raised = ground(noise, here, k, s, d, s_high, d_high, shadow[column], fresh)
+            paved, kind = not raised, PAVEMENT_CLASS if raised else ROAD_CLASS
         else:
-            paved = False
-            # The sky is smooth: two pixels share a colour.
-            if column & 1 == 0 or z < math.inf:
-                colour = sky(noise, dx, dy, unit[column], k, sun)
-            z, haze = math.inf, 0.0
-            instance[column], semantic[column] = 0, 0
-        depth[column] = z
-        store(rgb, column, colour, haze, tone)
+            z, colour, kind = map_ground(terrain, noise, here, k, eye, dx, dy, shadow[column], fresh)
+            paved = True
+        if sunmap is not None:
+            colour = (colour[0] * dry, colour[1] * dry, colour[2] * dry)
+        depth[column], instance[column], semantic[column] = z, 0, kind
+        store(rgb, column, colour, haze, stage.tone, row.dull)
 
 
 @kernel
-def shade(walls: Array, view: View, stage: Stage, frame: Frame, picture: Picture, k: Array) -> None:
-    """Colour every pixel and write depth, instance and class; ``k`` is scratch for the row constants."""
-    for row in range(picture.depth.shape[0]):
-        shade_row(walls, view, stage, frame, picture, row, k)
+def shade_sky(stage: Stage, frame: Frame, picture: Picture, row: Row, k: Array, sunmap: SunMap | None) -> None:
+    """The same for the sky."""
+    light, triangles, unit = stage.light, frame.triangle[row.number], stage.unit[row.number]
+    rgb, depth = picture.rgb[row.number], picture.depth[row.number]
+    instance, semantic = picture.instance[row.number], picture.semantic[row.number]
+    colour, known, haze, mood = (0.0, 0.0, 0.0), False, 0.0, light.mood
+    for column in range(depth.shape[0]):
+        if triangles[column] >= 0:
+            known = False
+            continue
+        # The sky is smooth: two pixels share a colour.
+        if column & 1 == 0 or not known:
+            x = column + 0.5
+            dx, dy = row.x + row.step_x * x, row.y + row.step_y * x
+            colour = sky(stage.noise, dx, dy, unit[column], k, stage.sun, light.colours, mood[OVERCAST], mood[GLOW])
+            known = True
+        if sunmap is not None:
+            haze = fogged(light, 0.0, math.inf, row.dz, unit[column])
+        depth[column], instance[column], semantic[column] = math.inf, 0, 0
+        store(rgb, column, colour, haze, stage.tone, row.dull)
+
+
+@kernel
+def shade(
+    walls: Array,
+    view: View,
+    stage: Stage,
+    frame: Frame,
+    picture: Picture,
+    k: Array,
+    terrain: Terrain | None,
+    sunmap: SunMap | None,
+) -> None:
+    """Colour every pixel and write depth, instance and class; ``k`` is scratch for the row constants.
+
+    ``terrain``: the ground of a map, None for the street's; ``sunmap``: None on a clear day without one, which
+    leaves all that weather needs out of the compiled code; of one texel where only weather is wanted.
+    """
+    k[surfaces.PANE], k[surfaces.LAMPLIT] = 0.0, stage.light.mood[LAMPS]
+    for number in range(picture.depth.shape[0]):
+        row = row_of(view, stage, number)
+        row_constants(row.dz, view.eye[2], view.lens[0], stage, k)
+        if terrain is not None:
+            row_reading(terrain, k)
+        shade_triangles(walls, view, stage, frame, picture, row, k, sunmap)
+        if row.dz < -0.0015:
+            shade_ground(view, stage, frame, picture, row, k, terrain, sunmap)
+        else:
+            shade_sky(stage, frame, picture, row, k, sunmap)
 
 
 @kernel

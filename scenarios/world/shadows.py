@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from scenarios.world.kernels import Array, allocating, kernel
-from scenarios.world.raster import NEAR_M, Frame, Library, Objects, View, bounds, crossings
+from scenarios.world.raster import Frame, Library, Objects, View, bounds, crossings
+from scenarios.world.vertices import NEAR_M
 
 SUN_SHADOW, UNDER = 1, 2
 REACH_M = 130.0
@@ -140,6 +141,12 @@ def sun_shares(library: Library, objects: Objects, casters: Array, receivers: Ar
     hidden = np.zeros((receivers.shape[0], 5), np.bool_)
     for o in casters:
         pose = objects.pose[o]
+        near = False
+        for k in range(receivers.shape[0]):
+            other = objects.pose[receivers[k]]
+            near |= receivers[k] != o and abs(other[0] - pose[0]) <= 60.0 and abs(other[1] - pose[1]) <= 60.0
+        if not near:
+            continue
         for row in range(library.ranges[objects.mesh[o], 4], library.ranges[objects.mesh[o], 5]):
             count = cast(library, row, pose, sun, points, outline)
             for k in range(receivers.shape[0]):

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.world.kernels import Array, inlined
+from scenarios.world.light import CLOUD as CLOUDS
+from scenarios.world.light import SKY_HIGH, SKY_LOW, SUN_GLOW
 
 NOISE_SIZE = 256
 Rgb = tuple[float, float, float]
@@ -19,15 +21,15 @@ Z_LOW, Z_HIGH, HALF_ALONG, HALF_ACROSS, PER_ALONG, PER_ACROSS, PER_GRAIN_S, PER_
     range(12)
 )
 LANE, KERB, EDGE, SUN, SOFT, TONE, GUTTER, PLASTER, COORDINATES = range(12, 21)
+PANE, LAMPLIT = 29, 30
 """Constants of a picture row (the camera never rolls): depths at which it meets road and pavement level; half the
 pixel's footprint along and across the view and its inverse; scale and strength of the finest visible grain; haze; sky.
 Then half-widths of the road, the sun's share on flat ground, what ``worn`` and walls keep, and eight road
-coordinates (see ``shading.place_chunk``)."""
-ROW_CONSTANTS = 29
+coordinates (see ``shading.place_chunk``), how much of the pixel is a lit window, and whether windows are lit."""
+ROW_CONSTANTS = 31
 
 LINE = (226.0, 225.0, 216.0)
 LINE_HALF_M = 0.065
-SKY_LOW, SKY_HIGH, CLOUDS = (220.0, 227.0, 231.0), (108.0, 158.0, 212.0), (244.0, 245.0, 246.0)
 
 
 def noise_textures() -> NDArray[np.float32]:
@@ -160,19 +162,24 @@ def pavement(noise: Array, s: float, d: float, k: Array) -> Rgb:
 
 
 @inlined
-def sky(noise: Array, dx: float, dy: float, unit: float, k: Array, sun: Array) -> Rgb:
-    """Gradient, thin clouds and the glow around the sun; ``unit`` is the inverse length of the direction."""
+def sky(
+    noise: Array, dx: float, dy: float, unit: float, k: Array, sun: Array, colours: Array, overcast: float, glare: float
+) -> Rgb:
+    """Gradient, clouds and the glow around the sun; ``unit`` is the inverse length of the direction."""
     rise = k[RISE] * unit
     clear = max(0.0, 1.0 - 1.5 * rise)
-    colour = mix(SKY_HIGH, SKY_LOW, clear * clear)
+    low = (colours[SKY_LOW, 0], colours[SKY_LOW, 1], colours[SKY_LOW, 2])
+    colour = mix((colours[SKY_HIGH, 0], colours[SKY_HIGH, 1], colours[SKY_HIGH, 2]), low, clear * clear)
     if rise > 0.02:
-        cloud = blended(noise, 2, dx * k[CLOUD], dy * k[CLOUD])
+        cloud = blended(noise, 2, dx * k[CLOUD], dy * k[CLOUD]) + overcast
         if cloud > 0.0:
-            colour = mix(colour, CLOUDS, 0.8 * min(1.0, cloud * 1.7) * min(1.0, (rise - 0.02) * 7.0))
+            share = 0.8 * min(1.0, cloud * 1.7) * min(1.0, (rise - 0.02) * 7.0)
+            colour = mix(colour, (colours[CLOUDS, 0], colours[CLOUDS, 1], colours[CLOUDS, 2]), share)
     glow = (dx * sun[0] + dy * sun[1] + k[RISE] * sun[2]) * unit
     if glow > 0.3:
         glow *= glow
-        return mix(colour, (252.0, 246.0, 232.0), 0.4 * glow * glow * glow)
+        bright = (colours[SUN_GLOW, 0], colours[SUN_GLOW, 1], colours[SUN_GLOW, 2])
+        return mix(colour, bright, 0.4 * glow * glow * glow * glare)
     return colour
 
 
@@ -201,10 +208,30 @@ def window(
 
 
 @inlined
+def opening(
+    walls: Array, o: int, column: float, v: float, bay: float
+) -> tuple[float, float, float, float, float, bool]:
+    """Storey (-1 on the ground) and height in it of a point ``v`` up a wall; of that bay's window or door half the
+    width, lower and upper edge, and whether it is a door."""
+    floor_m, ground_m = walls[o, 11], walls[o, 12]
+    half = 0.5 * walls[o, 13] * bay
+    if v >= ground_m:
+        row = math.floor((v - ground_m) * walls[o, 22])
+        return row, v - ground_m - row * floor_m, half, 0.30 * floor_m, (0.30 + walls[o, 14]) * floor_m, False
+    low, door = 0.30 * ground_m, False
+    if walls[o, 15] > 0.5:
+        half, low = 0.43 * bay, 0.5
+    if hash_cell(column, -1.0, walls[o, 16]) < 0.22:
+        half, low, door = 0.55 + 0.1 * bay, 0.0, walls[o, 15] < 0.5
+    return -1.0, v, half, low, min(0.86 * ground_m, 2.6), door
+
+
+@inlined
 def facade(
-    walls: Array, o: int, slot: int, px: float, py: float, pz: float, half_tall: float, per_tall: float, ratio: float
-) -> Rgb:
-    """Colour of a wall with rows of windows.
+    walls: Array, o: int, slot: int, px: float, py: float, pz: float, half_tall: float, per_tall: float, ratio: float,
+    k: Array,
+) -> Rgb:  # fmt: skip
+    """Colour of a wall with rows of windows; into ``k[PANE]`` how much of the pixel is a window with light behind it.
 
     half_tall, per_tall: half the pixel's footprint up the wall and its inverse; ratio: how much more it spans along it.
 
@@ -219,18 +246,11 @@ def facade(
     floor_m, ground_m, height, seed = walls[o, 11], walls[o, 12], walls[o, 17], walls[o, 16]
     half_wide, per_wide = half_tall * ratio, per_tall / ratio
     column = math.floor(u * (walls[o, 20] if slot == 0 else walls[o, 21]))
-    x, row, y, storey, colour = u - (column + 0.5) * bay, -1.0, v, ground_m, wall
-    half, low, high, door = 0.5 * walls[o, 13] * bay, 0.30 * ground_m, min(0.86 * ground_m, 2.6), False
-    if v >= ground_m:
-        row = math.floor((v - ground_m) * walls[o, 22])
-        y, storey = v - ground_m - row * floor_m, floor_m
-        low, high = 0.30 * floor_m, (0.30 + walls[o, 14]) * floor_m
-    else:
+    x, colour = u - (column + 0.5) * bay, wall
+    if v < ground_m:
         colour = mix(wall, trim, 0.55)
-        if walls[o, 15] > 0.5:
-            half, low = 0.43 * bay, 0.5
-        if hash_cell(column, row, seed) < 0.22:
-            half, low, door = 0.55 + 0.1 * bay, 0.0, walls[o, 15] < 0.5
+    row, y, half, low, high, door = opening(walls, o, column, v, bay)
+    storey = floor_m if row >= 0.0 else ground_m
     band = covered(v, ground_m - 0.12, ground_m + 0.12, half_tall, per_tall) + covered(
         v, height - 0.5, height, half_tall, per_tall
     )
@@ -247,5 +267,7 @@ def facade(
     bars = 0.8 * covered(x, -0.03, 0.03, half_wide, per_wide) + 0.5 * covered(
         y, high - 0.55, high - 0.49, half_tall, per_tall
     )
+    if k[LAMPLIT] > 0.0 and not door and hash_cell(row, column, seed + 7.0) < 0.34:
+        k[PANE] = min(1.0, pane) * (1.0 - min(1.0, bars)) * (0.45 + 0.55 * hash_cell(column, row, seed + 3.0))
     glass = window(seed, column, row, y, storey, high, half_tall, per_tall, door)
     return mix(colour, mix(glass, (206.0, 204.0, 198.0), min(1.0, bars)), min(1.0, pane))

@@ -242,14 +242,15 @@ def truck() -> Mesh:
         builder.box((rear + 2.6, guard[0], 0.5), (cab - 0.5, guard[1], 0.85), METAL, MATTE)
     builder.box((rear + 0.1, -0.45, 0.55), (front - 0.4, 0.45, 0.98), DARK, MATTE)
     builder.box((rear + 0.05, -half * 0.9, 0.5), (rear + 0.12, half * 0.9, 0.62), METAL, MATTE)
-    _truck_cab(builder, cab, front, half, high)
+    truck_cab(builder, cab, front, half, high)
     for x in (rear + 1.5, rear + 2.35, front - 1.0):
         for side in (-1.0, 1.0):
             builder.wheel(x, side * (half - 0.19), 0.48, 0.34, 16)
     return builder.mesh()
 
 
-def _truck_cab(builder: Builder, cab: float, front: float, half: float, high: float) -> None:
+def truck_cab(builder: Builder, cab: float, front: float, half: float, high: float) -> None:
+    """A driver's cab from ``cab`` to ``front``, with its top 0.55 m below ``high``."""
     top = high - 0.55
     rings = []
     for x, z, y in (

@@ -10,7 +10,14 @@ import pytest
 
 from scenarios import benchmarks
 
-KEYS = {"fps_640x360", "fps_1280x720", "realtime_factor_pixels", "realtime_factor_twin"}
+KEYS = {
+    "fps_640x360",
+    "fps_1280x720",
+    "fps_640x360_full",
+    "fps_640x360_city",
+    "realtime_factor_pixels",
+    "realtime_factor_twin",
+}
 
 
 def test_the_figures_have_their_promised_names_and_come_from_their_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,10 +28,10 @@ def test_the_figures_have_their_promised_names_and_come_from_their_runs(monkeypa
         return float(len(asked))
 
     monkeypatch.setattr(benchmarks, "_realtime_factor", factor)
-    monkeypatch.setattr("scenarios.benchmark_world.fps", lambda width, height, seconds: width / height)
+    monkeypatch.setattr("scenarios.benchmark_world.fps", lambda width, height, *_: width / height)
     figures = benchmarks.world(quick=True)
     assert set(figures) == KEYS
-    assert figures["fps_640x360"] == figures["fps_1280x720"] == 1.8
+    assert figures["fps_640x360"] == figures["fps_1280x720"] == figures["fps_640x360_full"] == 1.8
     assert (figures["realtime_factor_pixels"], figures["realtime_factor_twin"]) == (1.0, 2.0)
     assert asked == [("launch/demo.yaml", "dynamic"), ("launch/twin.yaml", "dynamic")]
 
@@ -33,7 +40,7 @@ def test_the_cores_are_given_back_also_when_drawing_fails(monkeypatch: pytest.Mo
     before = os.sched_getaffinity(0)
     during: list[set[int]] = []
 
-    def fps(width: int, height: int, seconds: float) -> float:
+    def fps(width: int, height: int, seconds: float, scene: str = "street") -> float:
         during.append(os.sched_getaffinity(0))
         raise ZeroDivisionError
 
