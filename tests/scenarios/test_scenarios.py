@@ -9,7 +9,7 @@ import pytest
 
 from operators.messages import ControlCommand
 from pipeline.errors import UsageError
-from scenarios.library import NAMES, load
+from scenarios.library.loading import NAMES, load
 from scenarios.scenario import Actor, Scenario
 from scenarios.world.world import Outcome, World
 
