@@ -16,6 +16,7 @@ PROFILES = "skylane.profiles"
 COMMANDS = "skylane.commands"
 PANELS = "skylane.report_panels"
 BENCHMARKS = "skylane.benchmarks"
+JUDGES = "skylane.judges"
 
 _EXTRAS = {
     "av": "world",

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline import registry
 from pipeline.building import Built
 from pipeline.errors import RecordingFailed
 from pipeline.events import Event, Observer
@@ -69,7 +70,8 @@ def run_variant(
     summary = Summary(response_stream(built))
     about: dict[str, str] = {"engine": settings.engine}
     recorder = Recorder(folder / "log.mcap", launch=built.text, seed=settings.seed, about=about) if record else None
-    followers: list[Observer] = [summary, *([recorder] if recorder is not None else []), *observers]
+    judges = judges_of(built)
+    followers: list[Observer] = [summary, *([recorder] if recorder is not None else []), *judges, *observers]
     began, clock = time.monotonic(), _clock(built)
     with stopping() if stop is None else nullcontext(stop) as stopped:
         try:
@@ -91,12 +93,19 @@ def run_variant(
         "interrupted": stopped(),
         **(result.outcome or outcome(built.world)),
         **summary.figures(),
+        **{key: value for judge in judges for key, value in judge.figures().items()},
         "hash": result.hash,
         "output_hash": result.output_hash,
         "unprofiled": list(built.unprofiled) if settings.engine == "virtual" else [],
     }
     write_result(folder, figures)
     return figures
+
+
+def judges_of(built: Built) -> list[Any]:
+    """Observers that say at the end what the run was worth: of each installed judge that finds something to judge."""
+    found = (registry.find(registry.JUDGES, name, "judge")(built) for name in registry.installed(registry.JUDGES))
+    return [judge for judge in found if judge is not None]
 
 
 @contextmanager

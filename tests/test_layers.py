@@ -32,6 +32,9 @@ HEAVY = {
     "grpc",
     "matplotlib",
     "pandas",
+    "pyarrow",
+    "embreex",
+    "libsumo",
 }
 
 
@@ -81,6 +84,7 @@ def modules_after(code: str) -> set[str]:
         "import operators, cloud, scenarios",
         "import operators.messages",
         "import pipeline.launchfile",
+        "import pipeline.cli; pipeline.cli._add_installed_commands()",
     ],
 )
 def test_a_first_import_pulls_in_nothing_heavy(code: str) -> None:

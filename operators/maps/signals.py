@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,15 +24,21 @@ _TO_MPS = {"km/h": 1 / 3.6, "mph": 0.44704, "m/s": 1.0}
 
 
 def signals_of(found: Description, lanes: Mapping[LaneKey, Lane]) -> tuple[MapSignal, ...]:
-    """All signals. Raises MapError for an id that stands twice, or a reference to one that does not exist."""
+    """All signals; of those with one id, which files are full of, the later ones are called ``id@number``.
+
+    Raises MapError for a reference to one that does not exist.
+    """
     own: dict[str, tuple[Road, SignalDescription]] = {}
     governed: dict[str, dict[LaneKey, float]] = defaultdict(dict)
     for road in found.roads.values():
         for signal in road.signals:
-            if signal.id in own:
-                raise signal.element.error(f"the signal id {signal.id[:60]!r} stands twice")
-            own[signal.id] = (road, signal)
-            _govern(governed[signal.id], road, signal, lanes)
+            label = signal.id
+            while label in own:
+                label = f"{label}@{len(own)}"
+            if label != signal.id:
+                found.notes.append(f"{found.name}: the signal id {signal.id[:60]!r} stands twice: {label[:60]!r}")
+            own[label] = (road, replace(signal, id=label))
+            _govern(governed[label], road, signal, lanes)
     for road in found.roads.values():
         for reference in road.references:
             if reference.id not in own:

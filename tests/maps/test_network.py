@@ -156,3 +156,11 @@ def test_a_light_decides_over_a_sign_at_the_same_line() -> None:
     )
     stops = RoadMap.parse(document(road(extra=signals))).way([KEY]).stops
     assert [(stop.kind, stop.signal) for stop in stops] == [("light", "2")]
+
+
+def test_signals_of_one_id_are_all_kept_under_names_of_their_own_and_noted() -> None:
+    sign = '<signal id="7" s="{s}" t="-5" type="206" orientation="-"/>'
+    signals = f"<signals>{sign.format(s=30)}{sign.format(s=60)}{sign.format(s=90)}</signals>"
+    map_ = RoadMap.parse(document(road(extra=signals)))
+    assert [(one.id, one.stops[0][1]) for one in map_.signals] == [("7", 70.0), ("7@1", 40.0), ("7@2", 10.0)]
+    assert sum("stands twice" in note for note in map_.notes) == 2

@@ -20,6 +20,15 @@ def test_the_lateral_error_is_the_distance_from_the_line_and_not_from_its_next_p
     assert course.length_m == 20.0
 
 
+def test_the_heading_error_is_relative_to_the_route_there_and_turns_the_short_way() -> None:
+    north = np.array([[0.0, 0.0], [0.0, 30.0]])
+    error = follow(
+        north, np.array([[1.0, 3.0], [-1.0, 9.0]]), np.array([math.pi / 2 + 0.1, -math.pi])
+    ).heading_error_rad
+    assert error == pytest.approx([0.1, math.pi / 2])
+    assert follow(north, np.array([[1.0, 3.0]]), np.zeros(1)).d_m == pytest.approx([-1.0]), "left is west"
+
+
 def test_a_route_goes_straight_on_beyond_its_ends() -> None:
     course = follow(STRAIGHT, np.array([[-3.0, 1.0], [25.0, 1.0]]), np.zeros(2))
     assert course.s_m == pytest.approx([-3.0, 25.0])
@@ -57,6 +66,7 @@ def test_completion_is_the_farthest_place_between_start_and_end() -> None:
 def test_a_speed_violation_is_a_stretch_above_the_limit_of_the_place() -> None:
     speed, limit = np.array([10.0, 12, 12, 10, 10, 16]), np.array([11.0, 11, 11, 11, 15, 15])
     assert speed_violations(speed, limit, 0.1) == (2, pytest.approx(0.3), pytest.approx(1.0))
+    assert speed_violations(limit + 0.6, limit, 0.1).stretches == 1
     assert speed_violations(limit + 0.4, limit, 0.1) == (0, 0.0, 0.0)
 
 

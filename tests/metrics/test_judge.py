@@ -15,6 +15,8 @@ from pipeline.events import Sent
 from pipeline.execution import VirtualClock, run
 from pipeline.launchfile import resolve
 from scenarios.metrics.judge import DriveJudge, follow_drive, streams
+from scenarios.metrics.leaderboard import RouteRun, results
+from scenarios.metrics.leaderboard_check import validate
 from scenarios.metrics.perception import Said
 from tests.metrics.worlds import RailWorld, User
 
@@ -43,6 +45,7 @@ def test_a_run_that_is_judged_is_the_run_that_is_not(root: Path) -> None:
     assert metrics["tracking"]["timely"]["hota"] < metrics["tracking"]["sync"]["hota"]
     assert metrics["prediction"]["timely"]["predictions"] > 0
     assert msgspec.json.decode(msgspec.json.encode(figures)) == figures
+    assert validate(results([msgspec.convert(metrics["route"], RouteRun)])) == []
 
 
 def command(brake: float) -> ControlCommand:

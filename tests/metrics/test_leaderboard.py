@@ -151,6 +151,7 @@ def test_one_contact_is_one_collision_however_long_it_lasts() -> None:
     assert len(rules.collisions([contact(1.0, 0.0, 4), contact(7.0, 9.0, 4)])) == 2
     assert len(rules.collisions([contact(1.0, 0.0, 4), contact(7.0, 3.0, 8)])) == 1, "within 5 m"
     assert len(rules.collisions([contact(1.0, 0.0, 4), contact(3.0, 9.0, 8)])) == 2
+    assert len(rules.collisions([contact(1.0, 90.0, 4), contact(7.0, 93.0, 8)])) == 1, "wherever that is"
 
 
 def test_who_is_hit_while_standing_is_not_at_fault() -> None:
@@ -195,8 +196,8 @@ def test_a_car_that_stands_for_three_minutes_is_blocked() -> None:
 def test_thirty_metres_away_or_a_third_of_the_route_beside_it_is_a_deviation() -> None:
     t, s = np.arange(40) * SECOND, np.arange(0.0, 400.0, 10.0)
     places = np.zeros((40, 2))
-    assert rules.deviated(t, course(s, d_m=14.0), places) is None
-    lost = rules.deviated(t, course(s, d_m=-20.0), places)
+    assert rules.deviated(t, course(s, d_m=14.5), places) is None
+    lost = rules.deviated(t, course(s, d_m=-15.5), places)
     assert lost is not None and lost.t_ns == 31 * SECOND, "310 m of 1000"
     gone = rules.deviated(t, course(s, d_m=31.0), places)
     assert gone is not None and gone.t_ns == 0
@@ -213,5 +214,7 @@ def test_the_time_for_a_route_is_five_minutes_and_what_a_tenth_of_the_limit_take
 
 def test_a_route_is_complete_at_99_percent_and_within_ten_metres() -> None:
     assert rules.completed_pct(99.1, 9.0) == 100.0
+    assert rules.completed_pct(99.0, 9.0) == 99.0
+    assert rules.completed_pct(99.1, 10.0) == 99.1
     assert rules.completed_pct(99.1, 11.0) == 99.1
     assert rules.completed_pct(98.765, 1.0) == 98.77

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.metrics.outlines import gaps, times_to_touch
+from scenarios.metrics.frames import Floats
+from scenarios.metrics.outlines import CHUNK, gaps, times_to_touch
 from scenarios.metrics.safety import (
     Motion,
     clearance,
@@ -135,6 +136,7 @@ def test_braking_starts_with_the_first_command_of_a_tenth_of_the_pedal() -> None
     assert first_braking(at[:0], np.zeros(0), 5) is None
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_the_time_to_touch_is_when_the_gap_closes(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -160,3 +162,50 @@ def test_gaps_and_times_are_the_same_from_both_sides(seed: int) -> None:
     v1, v2 = rng.uniform(-8, 8, 2), rng.uniform(-8, 8, 2)
     assert float(gaps(first, second)) == pytest.approx(float(gaps(second, first)))
     assert float(times_to_touch(first, v1, second, v2)) == pytest.approx(float(times_to_touch(second, v2, first, v1)))
+
+
+def moved(scene: Motion, x: float, y: float, turn: float) -> Motion:
+    """The same scene elsewhere, facing elsewhere."""
+    rotation = np.array([(math.cos(turn), math.sin(turn)), (-math.sin(turn), math.cos(turn))])
+
+    def outlines(rows: Floats) -> Floats:
+        return np.column_stack([rows[:, :2] @ rotation + (x, y), rows[:, 2] + turn, rows[:, 3:]])
+
+    return scene._replace(
+        ego=outlines(scene.ego),
+        others=outlines(scene.others),
+        ego_mps=scene.ego_mps @ rotation,
+        others_mps=scene.others_mps @ rotation,
+    )
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6))
+def test_where_on_the_map_a_scene_plays_and_which_way_it_faces_changes_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for k in range(12):
+        other = outline(*rng.uniform(-3, 18, 2), float(rng.uniform(-3, 3)))
+        rows.append((0.1 * k, outline(0.5 * k, 0.0, 0.2), (5.0, 1.0), other, tuple(rng.uniform(-6, 6, 2))))
+    here = motion(*rows)
+    there = moved(here, 400.0, -90.0, float(rng.uniform(-3, 3)))
+    for measure in (time_to_collision, gap_ahead, clearance, post_encroachment_time):
+        assert measure(there).value == pytest.approx(measure(here).value, abs=1e-6)
+
+
+def test_a_long_drive_is_measured_like_a_short_one() -> None:
+    rng = np.random.default_rng(5)
+    n = 45_000
+    others = np.column_stack([rng.uniform(-60, 60, (n, 2)), rng.uniform(-3, 3, n), np.full((n, 2), 2.0)])
+    ego = np.tile(outline(0, 0), (n, 1))
+    drive = Motion(
+        t_ns=np.arange(n) * SECOND, ego=ego, ego_mps=np.tile((8.0, 0.0), (n, 1)), row=np.arange(n), ids=np.arange(n),
+        others=others, others_mps=rng.uniform(-5, 5, (n, 2)),
+    )  # fmt: skip
+    far = others[:, 0] ** 2 + others[:, 1] ** 2 > 25.0
+    drive = drive._replace(row=drive.row[far], ids=drive.ids[far], others=others[far], others_mps=drive.others_mps[far])
+    every = gaps(ego[far], others[far])
+    assert len(every) > 2 * CHUNK
+    assert clearance(drive) == (every.min(), drive.row[every.argmin()] * SECOND, drive.ids[every.argmin()])
+    last = slice(len(every) - 7, None)
+    assert every[last] == pytest.approx(gaps(ego[far][last], others[far][last]))

@@ -50,6 +50,12 @@ def test_sync_takes_the_nearest_truth_within_the_tolerance() -> None:
     assert pairs == [Pair(10, "truth 10", "a12")]
 
 
+def test_of_two_instants_within_the_tolerance_the_nearer_one_is_taken() -> None:
+    pairs = sync([Answer(4, 5, "a4"), Answer(16, 17, "a16"), Answer(43, 44, "a43")], TRUTHS, tolerance_ns=6)
+    assert [pair.t for pair in pairs] == [0, 20, 40]
+    assert sync([Answer(11, 20, "a11")], TRUTHS) == [], "without a tolerance there is none"
+
+
 def test_arrival_holds_every_answer_against_the_first_truth_from_then_on() -> None:
     answers = [Answer(0, 12, "a0"), Answer(10, 30, "a10"), Answer(40, 41, "too late")]
     assert arrival(answers, TRUTHS) == [Pair(20, "truth 20", "a0"), Pair(30, "truth 30", "a10")]
