@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+ORACLES := $(VENV)/.oracles
 EXTRAS := all
 JOBS ?= 2
 LAUNCH ?= launch/demo.yaml
@@ -22,6 +23,10 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]' --group dev
 	@printf '%s\n' '$(CURDIR)' > $(VENV)/.location
+	@touch $@
+
+$(ORACLES): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group oracles
 	@touch $@
 
 run: $(READY)   ## drive the demo, all its variants; LAUNCH=file picks another
@@ -44,11 +49,11 @@ layers: $(READY)
 check: lint types layers ## before every commit (2 min): lint, types, layers, fast tests
 	@$(BIN)/pytest -q -n $(JOBS) -m "not slow and not real"
 
-test: lint types layers ## what CI runs (15 min): the above and every test
+test: lint types layers $(ORACLES) ## what CI runs (15 min): the above and every test
 	@$(BIN)/pytest -q -n $(JOBS) -m "not alone"
 	@$(BIN)/pytest -q -m alone
 
-nightly: lint types layers ## the same with many more examples per property (hours)
+nightly: lint types layers $(ORACLES) ## the same with many more examples per property (hours)
 	@SKYLANE_EXAMPLES=100000 $(BIN)/pytest -q -n $(JOBS) -m "not alone" --hypothesis-profile=nightly --timeout=7200
 	@SKYLANE_KILLS=1000 SKYLANE_HANGS=500 $(BIN)/pytest -q -m alone --timeout=7200
 

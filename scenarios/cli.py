@@ -1,4 +1,4 @@
-"""The world's own commands: ``skylane outcomes`` and ``skylane train``. Light to import: the work is elsewhere."""
+"""The world's own commands: ``sweep``, ``train`` and ``fit-detectors``. Light to import: the work is elsewhere."""
 
 from __future__ import annotations
 
@@ -7,56 +7,68 @@ from typing import Annotated
 
 import typer
 
-
-def numbers(text: str) -> list[int]:
-    """``"1-3,7"`` → [1, 2, 3, 7]. Raises typer.BadParameter."""
-    found: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise typer.BadParameter(f"{text!r} is no list of numbers; write for example 1-20 or 1,2,5")
-        found += range(int(first), int(last or first) + 1)
-    return found
+INTERRUPTED = 130
 
 
-def _speeds(text: str) -> list[float]:
-    try:
-        return [float(speed) for speed in text.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no list of speeds; write for example 10,12.5,14") from None
-
-
-def outcomes(
-    launch: Annotated[str, typer.Argument(help="Launch file whose variants are compared.")] = "launch/demo.yaml",
-    scenarios: Annotated[str, typer.Option(help="Comma-separated.")] = "person_behind_truck,traffic_jam",
-    speeds: Annotated[str, typer.Option(help="Of the ego, m/s, comma-separated.")] = "10,12,14",
-    seeds: Annotated[str, typer.Option(help="For example 1-20.")] = "1-20",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1)] = 2,
-    out: Annotated[Path, typer.Option(help="Folder for the results; finished runs in it are kept.")] = Path(
-        "runs/outcomes"
-    ),
+def sweep(
+    suite: Annotated[
+        str, typer.Argument(help="Suite file, or the bare name of one in launch/suites/.", show_default=False)
+    ],
+    quick: Annotated[bool, typer.Option("--quick", help="The suite's own short form.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=4096, help="Workers.")] = 2,
+    on: Annotated[str, typer.Option(help="local: processes here; ray: a cluster, or Ray here.")] = "local",
+    ray_address: Annotated[str, typer.Option(help="Of an existing cluster, or auto; without it Ray starts here.")] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; finished runs in it are kept. runs/sweeps/NAME without it.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value for the suite (seeds=1-3) or its launch files. May be repeated."),
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run again what failed before.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
 ) -> None:
-    """Compare a launch file's variants over scenarios, speeds and seeds."""
-    from rich.console import Console
-    from rich.progress import Progress
+    """Run a suite: launch files × variants × scenarios × speeds × seeds.
 
-    from scenarios.experiments.outcomes import campaign
+    Can be stopped and started again: only what is missing is run. Exit codes: 0 all runs are done; 1 some have failed;
+    2 a mistake in the suite; 130 Ctrl-C.
+    """
+    raise SystemExit(_sweep(suite, quick, jobs, on, ray_address, out, changes or [], retry, as_json))
 
-    command = f"skylane outcomes {launch} --scenarios {scenarios} --speeds {speeds} --seeds {seeds}"
-    with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("runs", total=None)
-        report = campaign(
-            launch,
-            scenarios=scenarios.split(","),
-            speeds=_speeds(speeds),
-            seeds=numbers(seeds),
-            folder=out,
-            jobs=jobs,
-            command=command,
-            tell=lambda done, total: progress.update(bar, completed=done, total=total),
-        )
-    print((out / "outcomes.md").read_text(encoding="utf-8"))
-    raise SystemExit(0 if report["complete"] else 130)
+
+def _sweep(
+    suite: str,
+    quick: bool,
+    jobs: int,
+    on: str,
+    ray_address: str,
+    out: Path | None,
+    changes: list[str],
+    retry: bool,
+    as_json: bool,
+) -> int:
+    import json
+    import time
+
+    from pipeline.errors import UsageError
+    from scenarios.sweeps.campaign import Place
+    from scenarios.sweeps.campaign import sweep as run_sweep
+    from scenarios.sweeps.progress import Bar
+    from scenarios.sweeps.suite import read_suite
+    from scenarios.sweeps.words import told
+
+    if on not in ("local", "ray"):
+        raise UsageError(f"--on {on!r}: there is local and ray")
+    if ray_address and on != "ray":
+        raise UsageError("--ray-address goes with --on ray")
+    file = read_suite(suite, changes, quick=quick)
+    folder = out or Path("runs/sweeps") / (file.suite.name + ("-quick" if quick else ""))
+    words = ["skylane sweep", suite, *(["--quick"] if quick else []), *(f"--set {change}" for change in changes)]
+    place, command = Place(jobs, on, ray_address), " ".join(words)
+    with Bar() as bar:
+        report = run_sweep(file, folder, place, clock_ns=time.monotonic_ns, follow=bar, command=command, retry=retry)
+    print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else told(report, folder), flush=True)
+    return INTERRUPTED if report["interrupted"] else 1 if report["failed"] else 0
 
 
 def train(
@@ -83,3 +95,24 @@ def train(
     for size in SIZES:
         evaluate(size, pictures=held_out, out=out, now_ns=time.process_time_ns, report=print)
     print(out / "MODEL_CARD.md")
+
+
+def fit_detectors(
+    scenes: Annotated[int, typer.Option(min=30, help="Drives to learn from, of 14 pictures each.")] = 204,
+    held_out: Annotated[int, typer.Option(min=10, help="Drives to judge by, of other seeds.")] = 102,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the models; pictures in it are not taken again.")] = Path(
+        "runs/accuracy"
+    ),
+) -> None:
+    """Fit accuracy models to the trained detectors: what they find, said without pixels, for large sweeps.
+
+    Use the result with -o detect.args.accuracy=FOLDER, or copy accuracy.json over the package's own.
+    """
+    from operators.models.accuracy import ACCURACY_FILE
+    from pipeline.running import limit_threads
+    from scenarios.sweeps.fitting import fit_detectors as fit
+
+    limit_threads()
+    fit(scenes_=scenes, held_out=held_out, seed=seed, out=out, report=print)
+    print(out / ACCURACY_FILE)

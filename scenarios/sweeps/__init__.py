@@ -1,0 +1,1 @@
+"""Sweeps: launch files × variants × scenarios × speeds × seeds × settings, on many workers, resumable, compared."""
