@@ -18,6 +18,7 @@ from operators.geometry.frenet import FrenetState, ReferenceLine
 from operators.messages import EgoSize, EgoState, Predictions, Route, Trajectory
 from operators.planning.frenet_candidates import STRIDES, FrenetSettings, Grid, Motions, grid, motions
 from operators.planning.frenet_kernel import search
+from operators.planning.rules import Rules
 from operators.planning.scene import ROAD_TOLERANCE_M, Clearance, Scene, braking, empty, sampled, scene, understood
 
 Floats = NDArray[np.float64]
@@ -25,6 +26,10 @@ Floats = NDArray[np.float64]
 TRAJECTORY_STEP_S = 0.1
 HORIZON_MIN_S = 4.0
 REDUCED_CLEARANCE = 0.4
+PREVIEW_S = 0.8
+"""The speed allowed where the ego is this much later is the one to aim at now."""
+WALL_M = 0.4
+"""A line's wall stands this far behind the place to stand at."""
 
 
 class Plan(NamedTuple):
@@ -60,14 +65,25 @@ def problem(
     size: EgoSize,
     clearance: Clearance,
     age_s: float = 0.0,
+    rules: Rules | None = None,
 ) -> Problem:
-    """Prepare a search from ``ego`` along ``line``; ``age_s``: how long ago the predictions were made."""
+    """Prepare a search from ``ego`` along ``line``; ``age_s``: how long ago the predictions were made.
+
+    A line that the ``rules`` hold it at is a wall across the road; allowed speeds lower the target in time.
+    """
     state = line.state(ego.x_m, ego.y_m, ego.yaw_rad, ego.speed_mps, ego.accel_mps2, ego.yaw_rate_radps)
     predictions = understood(predictions, line)
     instants = round(settings.end_max_s / settings.step_s) + 1
     times = np.arange(instants, dtype=np.float64) * settings.step_s
     around = scene(ego, predictions, times, size, clearance, age_s)
     stops = _stop_points(line, state, predictions, size, clearance, age_s)
+    if rules is not None:
+        ahead = state.s_m + PREVIEW_S * max(state.s_dot_mps, 0.0)
+        target_mps = min(target_mps, rules.speed_at(line, ahead))
+        if rules.hold_m is not None:
+            around = around.walled(line, rules.hold_m + WALL_M)
+            at = rules.hold_m - (size.length_m - size.rear_overhang_m)
+            stops = np.sort(np.append(stops, at)) if at > state.s_m + 0.3 else stops
     moves = motions(state, target_mps, stops, settings, instants)
     return Problem(ego, line, state, target_mps, around, moves, grid(settings), instants, settings)
 
@@ -208,6 +224,7 @@ def plan(
     clearance: Clearance | None = None,
     age_s: float = 0.0,
     line: ReferenceLine | None = None,
+    rules: Rules | None = None,
 ) -> Iterator[Plan]:
     """``plans`` from messages: the route gives line, room to the sides and speed limit.
 
@@ -229,5 +246,6 @@ def plan(
             size or EgoSize(),
             clearance or Clearance(),
             age_s,
+            rules,
         )
     )

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from operators.geometry.frenet import ReferenceLine
-from operators.messages import EgoSize, EgoState, Predictions, Route, Trajectory
+from operators.geometry.windows import RouteLine, RouteWindow
+from operators.messages import EgoSize, EgoState, Predictions, Route, TrafficLights, Trajectory
 from operators.planning import frenet, waypoints
 from operators.planning.frenet_candidates import FrenetSettings
+from operators.planning.rules import Passage, Rules, RuleSettings, Waiting, rules, waited
 from operators.planning.scene import Clearance, braking, empty, is_clear, moved_to_now, understood
 from pipeline.definition import Context, DeadlineMissed, Operator
 from pipeline.ports import Input, Output, State, keep_last, latest
@@ -20,6 +21,8 @@ PASSES = ("coarse", "medium", "fine")
 """Names of the Frenet planner's work, as in latency profiles."""
 
 ROUTE_AGE: Duration = seconds(60)
+LIGHTS_AGE: Duration = seconds(1)
+"""Older news of a light is none."""
 
 
 class Previous(NamedTuple):
@@ -36,21 +39,45 @@ class _Planner(Operator):
     predictions = Input(Predictions, queue=keep_last(1))
     ego = Input(EgoState)
     route = Input(Route, join=latest(max_age=ROUTE_AGE))
+    lights = Input(TrafficLights, join=latest(max_age=LIGHTS_AGE), required=False)
     trajectory = Output(Trajectory)
     previous: State[Previous | None] = State(lambda: None)
+    progress: State[float | None] = State(lambda: None)
+    """Where on the route the ego was."""
+    waiting: State[Waiting] = State(Waiting)
 
     def __init__(self, *, target_speed_mps: float | None = None, brake_mps2: float = 8.0) -> None:
         self.target_speed_mps = target_speed_mps
         self.brake_mps2 = brake_mps2
         self.size = EgoSize()
         self.clearance = Clearance()
-        self._line: tuple[Route, ReferenceLine] | None = None
+        self.rule_settings = RuleSettings()
+        self._line: RouteLine | None = None
 
-    def line_of(self, route: Route) -> ReferenceLine:
-        """The route's line, kept for as long as the route stays."""
-        if self._line is None or self._line[0] is not route:
-            self._line = (route, ReferenceLine.along(route))
-        return self._line[1]
+    def window(self, route: Route, ego: EgoState, last_s_m: float | None) -> tuple[RouteWindow, float | None]:
+        """The route around the ego, and where on it the ego is; its line is kept for as long as the route stays."""
+        if self._line is None or not self._line.is_of(route):
+            self._line = RouteLine(route)
+        if not np.isfinite((ego.x_m, ego.y_m, ego.yaw_rad)).all():
+            return self._line.whole, last_s_m
+        return self._line.around(ego.x_m, ego.y_m, ego.yaw_rad, last_s_m)
+
+    def line_of(self, ctx: Context) -> tuple[RouteWindow, Rules | None]:
+        """The line to plan on and what holds on it; no rules on a route without limits and stop lines."""
+        route, ego = ctx[self.route], ctx[self.ego]
+        window, s_m = self.window(route, ego, ctx[self.progress])
+        if route.limits_mps is None and not route.stops:
+            return window, None
+        ctx[self.progress] = s_m
+        s, _ = window.line.to_road(ego.x_m, ego.y_m) if s_m is not None else (0.0, 0.0)
+        front = s + self.size.length_m - self.size.rear_overhang_m
+        passage = Passage(s, max(ego.speed_mps, 0.0), front, s - self.size.rear_overhang_m)
+        ctx[self.waiting] = waiting = waited(ctx[self.waiting], window, passage, int(ctx.t), self.rule_settings)
+        seen = ctx.get(self.lights)
+        lights = {each.light: each.state for each in seen.items} if seen is not None else {}
+        top = self.target_of(route)
+        held = rules(window, passage, lights, ctx[self.predictions], waiting, top, self.size, self.rule_settings)
+        return window, held
 
     def target_of(self, route: Route) -> float:
         """The speed to drive on a free road."""
@@ -85,7 +112,7 @@ class _Planner(Operator):
             (seen, self.age_s(ctx)) if seen is not None else (last.predictions, self.age_s(ctx, last.t))
         )
         if route is not None:
-            predictions = understood(predictions, self.line_of(route))
+            predictions = understood(predictions, self.window(route, ego, ctx[self.progress])[0].line)
         if is_clear(rest, ego, predictions, self.size, self.clearance, age_s):
             return rest
         return braking(ego, self.brake_mps2)
@@ -102,7 +129,8 @@ class _Planner(Operator):
 class FrenetPlanner(_Planner):
     """Frenet optimal trajectories, coarse first, then finer while time is left.
 
-    Ports: ``predictions``, ``ego`` (same t), ``route`` (latest) in; ``trajectory`` out. Work: coarse, medium, fine.
+    Ports: ``predictions``, ``ego`` (same t), ``route``, ``lights`` (latest, not required) in; ``trajectory`` out. Work:
+    coarse, medium, fine.
     """
 
     def __init__(
@@ -120,6 +148,7 @@ class FrenetPlanner(_Planner):
 
     def on_watermark(self, ctx: Context) -> Iterator[Trajectory]:
         route = ctx[self.route]
+        window, held = self.line_of(ctx)
         search = frenet.plan(
             ctx[self.ego],
             route,
@@ -129,7 +158,8 @@ class FrenetPlanner(_Planner):
             size=self.size,
             clearance=self.clearance,
             age_s=self.age_s(ctx),
-            line=self.line_of(route),
+            line=window.line,
+            rules=held,
         )
         for index, name in enumerate(self.passes):
             if index > 0 and ctx.remaining() < ctx.expected(name):
@@ -145,7 +175,8 @@ class FrenetPlanner(_Planner):
 class WaypointPlanner(_Planner):
     """Follows the route and gives way by slowing down.
 
-    Ports: ``predictions``, ``ego`` (same t), ``route`` (latest) in; ``trajectory`` out. Work: plan.
+    Ports: ``predictions``, ``ego`` (same t), ``route``, ``lights`` (latest, not required) in; ``trajectory`` out. Work:
+    plan.
     """
 
     def __init__(
@@ -156,15 +187,16 @@ class WaypointPlanner(_Planner):
 
     def on_watermark(self, ctx: Context) -> Trajectory:
         ctx.work("plan")
-        route = ctx[self.route]
+        window, held = self.line_of(ctx)
         trajectory = waypoints.plan(
             ctx[self.ego],
-            self.line_of(route),
+            window.line,
             ctx[self.predictions],
-            self.target_of(route),
+            self.target_of(ctx[self.route]),
             self.settings,
             size=self.size,
             age_s=self.age_s(ctx),
+            rules=held,
         )
         self.remember(ctx, trajectory)
         return trajectory

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 ROAD_TOLERANCE_M = 1e-3
 """Obstacles are not known better than this along the road."""
 ALIGNED_WITHIN_M = 10.0
+WALL_THICKNESS_M, WALL_WIDTH_M = 0.2, 8.0
 ALIGNED_TURN_MAX_RAD = 1.0
 
 
@@ -56,6 +57,16 @@ class Scene:
         boxes = self.boxes.copy()
         boxes[:, 5] = 0.0
         return Scene(self.ego, boxes, self.margins * share)
+
+    def walled(self, line: ReferenceLine, s_m: float) -> Scene:
+        """The same obstacles and a thin wall across the line at ``s_m``."""
+        x, y, yaw, _ = line.pose(s_m)
+        row = np.zeros((1, self.boxes.shape[1]))
+        half = (WALL_THICKNESS_M / 2.0, WALL_WIDTH_M / 2.0)
+        row[0, :5] = math.cos(yaw), math.sin(yaw), *half, math.hypot(*half)
+        row[0, 6 : 6 + self.instants], row[0, 6 + self.instants :] = x, y
+        margins = np.vstack([self.margins, np.zeros((1, self.margins.shape[1]))])
+        return Scene(self.ego, np.vstack([self.boxes, row]), margins)
 
     @property
     def instants(self) -> int:

@@ -7,7 +7,7 @@ passage in time, so a pedestrian who walks towards the lane counts before settin
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from operators.geometry.frenet import FrenetState, ReferenceLine
 from operators.messages import EgoSize, EgoState, Predictions, Trajectory
+from operators.planning.rules import Rules
 from operators.planning.scene import ROAD_TOLERANCE_M, aligned, empty, finite, sampled
 
 Floats = NDArray[np.float64]
@@ -42,6 +43,8 @@ class WaypointSettings:
     watch_m: float = 1.5
     """People this close to the corridor are passed only at a speed from which the ego could still stop."""
     watch_decel_mps2: float = 5.0
+    start_mps: float = 0.1
+    """A standing car is reckoned to reach a place ahead at this speed."""
 
 
 class Conflict(NamedTuple):
@@ -100,7 +103,7 @@ def _conflict(
     if float(s[inside].max()) + reach_s < rear:
         return None
     entry, leave = float(times[inside][0]), float(times[inside][-1])
-    speed = max(state.s_dot_mps, 0.1)
+    speed = max(state.s_dot_mps, settings.start_mps)
     low, high = float(s[inside].min()) - reach_s, float(s[inside].max()) + reach_s
     reached, passed = (low - front) / speed, (high - rear) / speed
     along = float(s[-1] - s[0]) / float(times[-1])
@@ -172,14 +175,23 @@ def plan(
     *,
     size: EgoSize | None = None,
     age_s: float = 0.0,
+    rules: Rules | None = None,
 ) -> Trajectory:
-    """The route at a speed that gives way; empty when the ego's state is not finite."""
+    """The route at a speed that gives way; empty when the ego's state is not finite.
+
+    ``rules``: speeds along the line and where to stand, on a route that has any.
+    """
     values = (ego.x_m, ego.y_m, ego.yaw_rad, ego.speed_mps, ego.accel_mps2, ego.yaw_rate_radps)
     if not all(math.isfinite(value) for value in values):
         return empty("safe_stop: the ego's state is not finite")
     chosen, outline = settings or WaypointSettings(), size or EgoSize()
+    if rules is not None:
+        chosen = replace(chosen, start_mps=2.0)
     state = line.state(ego.x_m, ego.y_m, ego.yaw_rad, ego.speed_mps, ego.accel_mps2, ego.yaw_rate_radps)
     found = conflicts(line, state, predictions, outline, chosen, age_s)
+    if rules is not None and rules.hold_m is not None:
+        front = state.s_m + outline.length_m - outline.rear_overhang_m
+        found.append(Conflict(rules.hold_m - front, 0.0, True))
     speed = max(ego.speed_mps, 0.0)
     decel, floor = wanted_decel(speed, found, chosen)
     leading = min((c.speed_mps for c in found if c.certain and c.gap_m < 2.0 * speed + 5.0), default=math.inf)
@@ -193,8 +205,26 @@ def plan(
         profile = np.minimum(speed + chosen.accel_mps2 * time, limit)
     else:
         profile = np.maximum(speed - chosen.comfort_decel_mps2 / 2.0 * time, limit)
+    if rules is not None:
+        profile = _within(rules, line, state.s_m, profile, decel, chosen)
     reason = "brake" if decel > chosen.comfort_decel_mps2 else "yield" if decel > 0.0 else "follow"
     return _along(line, state, ego, time, profile, reason)
+
+
+def _within(
+    rules: Rules, line: ReferenceLine, s_m: float, profile: Floats, decel_mps2: float, settings: WaypointSettings
+) -> Floats:
+    """``profile`` (instants,) lowered to what the rules allow where the ego will be; too fast is braked comfortably."""
+    speeds, s = np.empty_like(profile), s_m
+    speeds[0] = v = float(profile[0])
+    braking = max(decel_mps2, settings.comfort_decel_mps2) * TRAJECTORY_STEP_S
+    for k in range(1, len(profile)):
+        allowed = rules.speed_at(line, s + v * TRAJECTORY_STEP_S)
+        wanted = min(float(profile[k]), v + settings.accel_mps2 * TRAJECTORY_STEP_S)
+        v_next = min(wanted, max(allowed, v - braking))
+        s += (v + v_next) / 2.0 * TRAJECTORY_STEP_S
+        speeds[k] = v = v_next
+    return speeds
 
 
 def _along(
