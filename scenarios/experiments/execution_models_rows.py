@@ -220,7 +220,7 @@ def _r19(report: Row) -> Line:
     hits = {}
     for name, entry in entries.items():
         hits[name] = grid[name][0] + (0 if entry is None else int(entry["collisions"]))
-    return Line("R19", claim, claimed, "; ".join(words), hits[names[2]] < min(hits[names[0]], hits[names[1]]))
+    return Line("R19", claim, claimed, "; ".join(words), hits[names[2]] < hits[names[1]] <= hits[names[0]])
 
 
 def _r20(report: Row) -> Line:
