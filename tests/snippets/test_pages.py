@@ -29,7 +29,11 @@ def test_the_readme_has_an_example() -> None:
     assert any(page.name == "README.md" for page, _, _ in BLOCKS)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "launch").rglob("*.yaml")), ids=lambda path: path.name)
+SUITES = sorted((ROOT / "launch" / "suites").glob("*.yaml"))
+LAUNCH_FILES = sorted({*(ROOT / "launch").rglob("*.yaml")} - {*SUITES})
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
 def test_every_variant_of_every_launch_file_builds(path: Path) -> None:
     from pipeline.building import build
     from pipeline.launchfile import resolve
@@ -37,4 +41,15 @@ def test_every_variant_of_every_launch_file_builds(path: Path) -> None:
     launch = resolve(str(path))
     for variant in launch.variants:
         assert build(launch, variant).graph.operators
+    assert path.read_text().startswith("# You will see: ")
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.name)
+def test_every_suite_says_what_to_run(path: Path) -> None:
+    from scenarios.sweeps.expansion import expand
+    from scenarios.sweeps.suite import read_suite
+
+    assert expand(read_suite(path))
+    if "\nquick:" in path.read_text():
+        assert expand(read_suite(path, quick=True))
     assert path.read_text().startswith("# You will see: ")
