@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 the user's mistake, 130 Ctrl-C. Nothing heavy is
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import signal
 import sys
@@ -246,12 +247,19 @@ def _add_installed_commands() -> None:
             _complain(f"the command {name!r} is left out: {error}")
             continue
         if isinstance(found, typer.Typer):
-            for command in found.registered_commands:
-                if command.callback is not None and not hasattr(command.callback, "__wrapped__"):
-                    command.callback = reported(command.callback)
-            app.add_typer(found, name=name)
+            app.add_typer(_reporting(found), name=name)
         else:
             app.command(name)(reported(found))
+
+
+def _reporting(commands: typer.Typer) -> typer.Typer:
+    """The same commands, each ``reported``."""
+    own = copy.copy(commands)
+    own.registered_commands = [copy.copy(command) for command in commands.registered_commands]
+    for command in own.registered_commands:
+        if command.callback is not None:
+            command.callback = reported(command.callback)
+    return own
 
 
 def _interrupt(number: int, frame: object) -> None:

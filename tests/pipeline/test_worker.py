@@ -44,7 +44,9 @@ def test_an_interruption_that_comes_as_the_callback_ends_does_not_take_the_opera
     graph.deadline(brief.same, within=ms(1))
     result = run(graph, clock=WallClock(), until=seconds(20), keep_events=True)
     assert result.ended_at < seconds(20), "the operator never came back from a timestamp"
-    assert len(result[brief.same]) + sum(isinstance(e, events.Sealed) for e in result.events) >= 60
+    # On a busy machine a number may wait until a newer one takes its place.
+    others = sum(isinstance(e, (events.Sealed, events.Dropped)) for e in result.events)
+    assert len(result[brief.same]) + others >= 60
 
 
 class Uninterrupted(Work):
