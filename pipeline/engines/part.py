@@ -6,6 +6,7 @@ Decides what enters and what leaves. How it travels is the exits' business, who 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -157,6 +158,12 @@ class FallbackEngine(PartEngine):
 
     def stop(self, work: Work, why: str) -> None:
         """There is nothing to stop."""
+
+    def await_answers(self, patience_s: float) -> None:
+        """Return when everything that has come is answered, or after ``patience_s``."""
+        until = time.monotonic() + patience_s
+        while any(stage.runs for stage in self.stages.values()) and time.monotonic() < until:
+            time.sleep(0.001)
 
     def _refuse(self, work: Work) -> None:
         if work.alive:

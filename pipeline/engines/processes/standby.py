@@ -21,6 +21,8 @@ from pipeline.graph import Graph
 from pipeline.latency import LatencyModel
 from pipeline.recipe import Recipe
 
+ANSWERS_S = 0.05
+"""How long whoever goes to rest may take for what has already come."""
 PRIORITY = 30
 """SCHED_FIFO, above callbacks without a priority of their own and below the supervisor."""
 
@@ -125,6 +127,9 @@ class _Standby:
             way_out.epoch = go.epoch
         if understudy.thread is not None:
             return  # it answers already
+        for way_out in understudy.exits.values():
+            # Of a timestamp that came while the process was just taking over and that it did not survive.
+            way_out.catch_up()
         engine = understudy.engine
         engine.set_origin(go.origin)
         engine.resume_after(answered(self.connected, understudy.plan.operators))
@@ -143,8 +148,9 @@ class _Standby:
     def _rest(self, understudy: _Understudy) -> None:
         if understudy.thread is None:
             return
-        understudy.on.clear()
         understudy.arrivals.stop()
+        understudy.engine.await_answers(ANSWERS_S)
+        understudy.on.clear()
         understudy.engine.wake()
         understudy.thread.join()
         understudy.thread = None

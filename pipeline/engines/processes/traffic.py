@@ -22,6 +22,8 @@ from pipeline.timestamps import TOP, Timestamp
 
 PREPARED_MAX = 8
 """Answers that were copied and not sent yet; one that loses its race is forgotten."""
+WITHHELD_MAX = 4
+"""Answers of a fenced process that are kept: what comes between the end of its epoch and its rest."""
 IDLE_S = 0.5
 SHUTDOWN_S = 2.0
 
@@ -45,6 +47,7 @@ class SharedExit(NoExit):
         """(cell of the status table, depth) of every blocking reader."""
         self._waiting: deque[int] = deque()
         self._prepared: dict[int, tuple[Any, Any]] = {}
+        self._withheld: deque[tuple[Envelope | int, Starts]] = deque(maxlen=WITHHELD_MAX)
         self._number = 0
         self.epoch = -1
         """What this process may answer under; none yet."""
@@ -64,6 +67,7 @@ class SharedExit(NoExit):
     def send(self, message: Envelope | int, starts: Starts) -> None:
         if self._table.get(self._process, EPOCH) != self.epoch:
             self.fenced += 1
+            self._withheld.append((message, starts))
             return
         t = message if isinstance(message, int) else message.t
         prepared = None if isinstance(message, int) else self._ready(message.value)
@@ -88,6 +92,14 @@ class SharedExit(NoExit):
             self._waiting.append(t)
         for wakeup in self._wakeups:
             wakeup.ring()
+
+    def catch_up(self) -> None:
+        """Answer again for others: say what was withheld, as far as whoever answered meanwhile did not come to it."""
+        while self._withheld:
+            message, starts = self._withheld.popleft()
+            t = message if isinstance(message, int) else message.t
+            if self._table.answered(self._cell) < t < TOP:
+                self.send(message, starts)
 
     def _ready(self, value: Any) -> Any | None:
         """The value in shared memory; None if there is no room: then its timestamp is sealed without it."""
