@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from operators.budget.anticipation import AnticipationSettings, AnticipationState, anticipated, hazards
-from operators.budget.policy import VARIANTS, UnknownVariant
-from operators.budget.stopping_distance import ShippedState, shipped
+from operators.budget.policy import DeadlinePolicy
 from operators.geometry.windows import RouteLine
 from operators.messages import EgoState, Obstacles, Predictions, Route
-from pipeline.definition import Context, Operator
+from pipeline.definition import Context
 from pipeline.messages import Budget
-from pipeline.ports import Input, Output, State, keep_last, latest
+from pipeline.ports import Input, State, keep_last, latest
 from pipeline.timestamps import Duration, ms, seconds
 
 
-class AnticipatingPolicy(Operator):
+class AnticipatingPolicy(DeadlinePolicy):
     """Budget from what is ahead along the route.
 
     Ports: ``predictions``, ``ego`` (same t), ``route`` (latest) in; ``budget`` out.
@@ -27,19 +26,12 @@ class AnticipatingPolicy(Operator):
     predictions = Input(Predictions, queue=keep_last(1))
     ego = Input(EgoState)
     route = Input(Route, join=latest(max_age=seconds(60)))
-    budget = Output(Budget)
-    published: State[ShippedState] = State(ShippedState)
     state: State[AnticipationState] = State(AnticipationState)
-    last: State[int] = State(lambda: -1)
 
     def __init__(
         self, *, variant: str = "ours", shortest: Duration = ms(160), longest: Duration = ms(500), answers: float = 3.5
     ) -> None:
-        if variant not in VARIANTS:
-            raise UnknownVariant(f"variant {variant!r} is not known", hint=f"use one of {', '.join(VARIANTS)}")
-        if not 0 < shortest <= longest:
-            raise UnknownVariant(f"shortest ({shortest} ns) must be positive and at most longest ({longest} ns)")
-        self.variant = variant
+        super().__init__(variant, shortest, longest)
         self.settings = replace(
             AnticipationSettings(), shortest_ms=shortest * 1e-6, longest_ms=longest * 1e-6, answers=answers
         )
@@ -51,15 +43,12 @@ class AnticipatingPolicy(Operator):
         if self.variant != "ours":
             items = tuple(item.obstacle for item in predictions.items)
             obstacles = Obstacles(items=items, frame_id=predictions.frame_id)
-            after, budget_ms = shipped(ctx[self.published], obstacles, ego, unit_error=self.variant == "as_shipped")
-            ctx[self.published] = after
-            return Budget(within_ns=ms(budget_ms), reason=self.variant)
+            return self.as_published(ctx, obstacles, ego)
         route, state = ctx[self.route], ctx[self.state]
         if self._line is None or not self._line.is_of(route):
             self._line = RouteLine(route)
         window, s_m = self._line.around(ego.x_m, ego.y_m, ego.yaw_rad, state.s_m)
-        dt_s = 0.0 if ctx[self.last] < 0 else (ctx.t - ctx[self.last]) * 1e-9
         found = hazards(predictions, ego, window, self.settings)
-        state, budget_ms, reason = anticipated(state, found, ego.speed_mps, dt_s, self.settings)
-        ctx[self.state], ctx[self.last] = state._replace(s_m=s_m), int(ctx.t)
+        state, budget_ms, reason = anticipated(state, found, ego.speed_mps, self.since_last_s(ctx), self.settings)
+        ctx[self.state] = state._replace(s_m=s_m)
         return Budget(within_ns=ms(budget_ms), reason=reason)

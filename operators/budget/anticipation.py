@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from operators.budget.hysteresis import follow
 from operators.geometry.frenet import ReferenceLine
 from operators.geometry.windows import RouteWindow
 from operators.messages import EgoSize, EgoState, Obstacle, Predictions
@@ -225,13 +226,5 @@ def anticipated(
                 share = max(share, sight_ms(speed_mps, chosen))
             if share < budget:
                 budget, reason = share, hazard.reason
-    budget = min(max(budget, chosen.shortest_ms), chosen.longest_ms)
-    if budget <= state.budget_ms:
-        calm = 0.0 if budget < chosen.longest_ms else math.inf
-        return state._replace(budget_ms=budget, calm_s=calm), budget, reason
-    calm = state.calm_s + dt_s
-    if calm < chosen.hold_s:
-        return state._replace(calm_s=calm), state.budget_ms, "holding"
-    relaxed = min(budget, state.budget_ms + chosen.relax_ms_per_s * dt_s)
-    after = state._replace(budget_ms=relaxed, calm_s=calm)
-    return after, relaxed, reason if relaxed == budget else "relaxing"
+    after = follow(state.budget_ms, state.calm_s, budget, reason, dt_s, chosen)
+    return state._replace(budget_ms=after.budget_ms, calm_s=after.calm_s), after.budget_ms, after.reason

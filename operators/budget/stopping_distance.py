@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from operators.budget.hysteresis import follow
 from operators.geometry.cameras import map_to_ego
 from operators.messages import EgoSize, EgoState, Obstacle, Obstacles
 
@@ -167,12 +168,5 @@ def stopping(
                 budget, reason = share, hazard.reason
     elif not math.isfinite(ego.speed_mps):
         budget, reason = chosen.shortest_ms, "the ego's speed is not finite"
-    budget = min(max(budget, chosen.shortest_ms), chosen.longest_ms)
-    if budget <= state.budget_ms:
-        calm = 0.0 if budget < chosen.longest_ms else math.inf
-        return StoppingState(budget, calm), budget, reason
-    calm = state.calm_s + dt_s
-    if calm < chosen.hold_s:
-        return StoppingState(state.budget_ms, calm), state.budget_ms, "holding"
-    relaxed = min(budget, state.budget_ms + chosen.relax_ms_per_s * dt_s)
-    return StoppingState(relaxed, calm), relaxed, reason if relaxed == budget else "relaxing"
+    after = follow(state.budget_ms, state.calm_s, budget, reason, dt_s, chosen)
+    return StoppingState(after.budget_ms, after.calm_s), after.budget_ms, after.reason

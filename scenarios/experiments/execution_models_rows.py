@@ -127,29 +127,26 @@ def _speeds(report: Row, scenario: str, speeds: Sequence[float]) -> tuple[str, d
     return "; ".join(words) or NOT_MEASURED, found
 
 
-def _no_harder(pairs: dict[float, tuple[Row, Row]]) -> bool:
-    return all(ours["impact_speed_mps_max"] <= best["impact_speed_mps_max"] for ours, best in pairs.values())
+def _better(pairs: dict[float, tuple[Row, Row]], *, safe_at: float, softer_at: float, than_mps: float) -> bool | None:
+    """No collision at one speed, a softer one than published at the other, nowhere harder than the best static."""
+    if safe_at not in pairs or softer_at not in pairs:
+        return None
+    no_harder = all(ours["impact_speed_mps_max"] <= best["impact_speed_mps_max"] for ours, best in pairs.values())
+    softer = pairs[softer_at][0]["impact_speed_mps_max"] < than_mps
+    return pairs[safe_at][0]["collisions"] == 0 and softer and no_harder
 
 
 def _r14(report: Row) -> Line:
     claimed = "12 m/s: dynamic 0, best static (200 ms) 0; 13 m/s: dynamic 8.7, best static 7.4 m/s"
     measured, pairs = _speeds(report, "person_behind_truck", (11.0, 12.0, 13.0))
-    beaten = None
-    if 12.0 in pairs and 13.0 in pairs:
-        beaten = (
-            pairs[12.0][0]["collisions"] == 0 and pairs[13.0][0]["impact_speed_mps_max"] < 7.4 and _no_harder(pairs)
-        )
+    beaten = _better(pairs, safe_at=12.0, softer_at=13.0, than_mps=7.4)
     return Line("R14", "person behind truck, worst impact", claimed, measured, beaten)
 
 
 def _r15(report: Row) -> Line:
     claimed = "10 m/s: dynamic 0, best static 0; 12 m/s: dynamic 6.8, best static (400 ms) 5.8 m/s"
     measured, pairs = _speeds(report, "traffic_jam", (8.0, 10.0, 12.0))
-    beaten = None
-    if 10.0 in pairs and 12.0 in pairs:
-        beaten = (
-            pairs[10.0][0]["collisions"] == 0 and pairs[12.0][0]["impact_speed_mps_max"] < 5.8 and _no_harder(pairs)
-        )
+    beaten = _better(pairs, safe_at=10.0, softer_at=12.0, than_mps=5.8)
     return Line("R15", "traffic jam, worst impact", claimed, measured, beaten)
 
 

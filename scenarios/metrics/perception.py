@@ -110,30 +110,38 @@ class PredictionForms(msgspec.Struct, frozen=True):
 
 def judge_detections(said: Sequence[Said], truths: Sequence[Truth[Objects]]) -> DetectionForms | None:
     """None if nobody detected anything, or nothing is known of the truth."""
-    answers = [Answer(m.origin, m.at, _boxes(m.value)) for m in said if isinstance(m.value, Detections)]
-    if not answers or not truths:
+    paired = _paired([m for m in said if isinstance(m.value, Detections)], truths)
+    if paired is None:
         return None
-    latency = _latency_ns(answers)
     return DetectionForms(
-        _detection(sync(answers, truths, tolerance_ns=TOLERANCE_NS)),
-        _detection(timely(answers, truths)),
-        _detection(_decayed(truths, latency)),
-        latency / 1e6,
+        _detection(paired.sync), _detection(paired.timely), _detection(paired.decay), paired.latency_ms
     )
 
 
 def judge_tracks(said: Sequence[Said], truths: Sequence[Truth[Objects]]) -> TrackingForms | None:
     """None if nobody tracked anything, or nothing is known of the truth."""
-    answers = [Answer(m.origin, m.at, _boxes(m.value)) for m in said if isinstance(m.value, Tracks)]
+    paired = _paired([m for m in said if isinstance(m.value, Tracks)], truths)
+    if paired is None:
+        return None
+    return TrackingForms(_tracking(paired.sync), _tracking(paired.timely), _tracking(paired.decay), paired.latency_ms)
+
+
+class _Paired(NamedTuple):
+    """Answers with the truth they are held against, in each form."""
+
+    sync: list[Pair[Objects, Objects]]
+    timely: list[Pair[Objects, Objects]]
+    decay: list[Pair[Objects, Objects]]
+    latency_ms: float
+
+
+def _paired(said: Sequence[Said], truths: Sequence[Truth[Objects]]) -> _Paired | None:
+    answers = [Answer(m.origin, m.at, _boxes(m.value)) for m in said]
     if not answers or not truths:
         return None
     latency = _latency_ns(answers)
-    return TrackingForms(
-        _tracking(sync(answers, truths, tolerance_ns=TOLERANCE_NS)),
-        _tracking(timely(answers, truths)),
-        _tracking(_decayed(truths, latency)),
-        latency / 1e6,
-    )
+    at_once = sync(answers, truths, tolerance_ns=TOLERANCE_NS)
+    return _Paired(at_once, timely(answers, truths), _decayed(truths, latency), latency / 1e6)
 
 
 def judge_predictions(said: Sequence[Said], paths: dict[int, Path], instants: Sequence[int]) -> PredictionForms | None:
