@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from numba import njit
 from numpy.typing import NDArray
 
+from operators.geometry.kernels import compiled
+
 Array = NDArray[Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -15,17 +17,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def kernel(function: Function) -> Function:
     """Compile on first use and cache on disk. Kernels never allocate, so arrays need no reference counts: their
     bookkeeping would cost more than the pixels. No fast-math: equal input must give equal bytes."""
-    compiled: Function = njit(cache=True, error_model="numpy", _nrt=False)(function)
-    return compiled
+    return compiled(function, error_model="numpy", _nrt=False)
 
 
 def allocating(function: Function) -> Function:
     """Like ``kernel`` for functions that create arrays."""
-    compiled: Function = njit(cache=True, error_model="numpy")(function)
-    return compiled
+    return compiled(function, error_model="numpy")
 
 
 def inlined(function: Function) -> Function:
     """Like ``kernel``, but merged into its callers: for what runs once or more a pixel."""
-    compiled: Function = njit(error_model="numpy", _nrt=False, inline="always")(function)
-    return compiled
+    merged: Function = njit(error_model="numpy", _nrt=False, inline="always")(function)
+    return merged
