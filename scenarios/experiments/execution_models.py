@@ -5,18 +5,14 @@ Finished drives are kept and not repeated, so that Ctrl-C loses nothing.
 
 from __future__ import annotations
 
-import os
-import signal
+import contextlib
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.recording import commit_of, write_json
-from pipeline.running import limit_threads
 from scenarios.experiments.execution_models_cases import (
     DYNAMICS,
     FINAL_SEEDS,
@@ -25,18 +21,23 @@ from scenarios.experiments.execution_models_cases import (
     STATICS,
     Case,
     city_cases,
-    drive,
     grid_cases,
+    keep,
     kept,
 )
 from scenarios.experiments.execution_models_city import DESCRIPTION
 from scenarios.experiments.execution_models_detector import ASSUMPTIONS
 from scenarios.experiments.execution_models_rows import judged_rows
 from scenarios.experiments.execution_models_summary import grid_table, models_table, reduction_pct
+from scenarios.sweeps.driving import Row
+from scenarios.sweeps.processes import run_in_processes
+from scenarios.sweeps.suite import LimitSettings
+from scenarios.sweeps.work import Work
 
-Row = dict[str, Any]
 Tell = Callable[[int, int, str], None]
 QUICK_SEEDS = POLICY_SEEDS[:2]
+LIMITS = LimitSettings.model_validate({"run": "3600s"})
+"""A city drive takes half a minute on a free core; a machine may be busy."""
 
 
 @dataclass(frozen=True)
@@ -80,34 +81,20 @@ def planned(
     )
 
 
-def _begin() -> None:
-    """In a worker: leave Ctrl-C to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _drive(case: Case, folder: str, parent: int) -> Row:
-    """In a worker: one drive, unless whoever wanted it is gone."""
-    if os.getppid() != parent:
-        os._exit(1)
-    return drive(case, folder)
-
-
 def run_cases(todo: Sequence[Case], folder: Path, jobs: int, tell: Tell) -> list[Row]:
-    """Drive all cases in ``jobs`` processes, in the order given. Ctrl-C returns what is there."""
-    limit_threads()
-    found: dict[Case, Row] = {}
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
-    try:
-        futures = {pool.submit(_drive, case, str(folder), os.getpid()): case for case in todo}
-        for future in as_completed(futures):
-            case = futures[future]
-            found[case] = future.result()
-            tell(len(found), len(todo), f"{case.scenario} {case.model} seed {case.seed}")
-    except KeyboardInterrupt:
-        for worker in active_children():
-            worker.terminate()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    """Drive what is missing in ``jobs`` processes; the rows in the order given. Ctrl-C returns what is there."""
+    found = {case: row for case in todo if (row := kept(case, folder)) is not None}
+    missing = [case for case in todo if case not in found]
+    tell(len(found), len(todo), "")
+
+    def take(case: Work, row: Row) -> None:
+        assert isinstance(case, Case)
+        keep(case, row, folder)
+        found[case] = row
+        tell(len(found), len(todo), f"{case.scenario} {case.model} seed {case.seed}")
+
+    with contextlib.suppress(KeyboardInterrupt):
+        run_in_processes(missing, min(jobs, len(missing)), LIMITS, time.monotonic_ns, take)
     return [found[case] for case in todo if case in found]
 
 
@@ -122,7 +109,7 @@ def experiment(plan: Plan, folder: Path, *, jobs: int, command: str, tell: Tell,
     folder.mkdir(parents=True, exist_ok=True)
     drives = folder / "drives"
     if only_sum_up:
-        rows = [row for row in (kept(case, str(drives)) for case in plan.cases) if row is not None]
+        rows = [row for row in (kept(case, drives) for case in plan.cases) if row is not None]
     else:
         rows = run_cases(plan.cases, drives, jobs, tell)
     complete = len(rows) == len(plan.cases)

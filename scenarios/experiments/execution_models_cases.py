@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.building import Built, build
-from pipeline.errors import SkylaneError, UsageError
+from pipeline.errors import UsageError
 from pipeline.execution import VirtualClock, run
 from pipeline.launchfile import LaunchFile, resolve
 from pipeline.recording import write_json
 from pipeline.running import outcome
 from scenarios.experiments.execution_models_watch import Watch
+from scenarios.sweeps.driving import failure
 
 STATICS = tuple(f"static-{budget}" for budget in (125, 200, 250, 400, 500))
 DYNAMICS = ("dynamic", "dynamic-fixed", "dynamic-as-shipped")
@@ -65,6 +66,19 @@ class Case:
     def place(self) -> str:
         """Its file below the experiment's folder."""
         return f"{self.part}/{self.scenario}-{self.speed_mps:g}/{self.model}/{self.seed}.json"
+
+    @property
+    def scene(self) -> tuple[str, str, float, int]:
+        """What all models drive through."""
+        return self.part, self.scenario, self.speed_mps, self.seed
+
+    def columns(self) -> dict[str, Any]:
+        """What says which drive it is."""
+        return asdict(self)
+
+    def perform(self) -> dict[str, Any]:
+        """Drive it here."""
+        return drive(self)
 
     @property
     def launch(self) -> str:
@@ -115,9 +129,21 @@ def judged() -> str:
     return digest.hexdigest()
 
 
-def kept(case: Case, folder: str) -> dict[str, Any] | None:
+def kept(case: Case, folder: Path) -> dict[str, Any] | None:
     """What an earlier run of the same found, if there is one."""
-    return _finished(Path(folder) / case.place, _identity(case, resolve(case.launch, case.overrides)))
+    try:
+        row: dict[str, Any] = json.loads((folder / case.place).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return row if row.get("launch_hash") == _identity(case, resolve(case.launch, case.overrides)) else None
+
+
+def keep(case: Case, row: dict[str, Any], folder: Path) -> None:
+    """Write down what a drive found; a failed one is driven again next time."""
+    if not row["error"]:
+        place = folder / case.place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_json(place, row)
 
 
 def _identity(case: Case, launch: LaunchFile) -> str:
@@ -125,29 +151,13 @@ def _identity(case: Case, launch: LaunchFile) -> str:
     return hashlib.blake2b(f"{launch.text(case.model)}{judged()}{town}".encode(), digest_size=8).hexdigest()
 
 
-def drive(case: Case, folder: str) -> dict[str, Any]:
-    """Drive one case, or read what an earlier run of the same found; a failed drive is a row with its ``error``."""
-    place = Path(folder) / case.place
+def drive(case: Case) -> dict[str, Any]:
+    """Drive one case; a failed drive is a row with its ``error``."""
     try:
         launch = resolve(case.launch, case.overrides)
-        identity = _identity(case, launch)
-        done = _finished(place, identity)
-        if done is not None:
-            return done
-        row = {**asdict(case), "launch_hash": identity, **_driven(build(launch, case.model))}
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_json(place, row)
-        return row
-    except SkylaneError as error:
-        return {**asdict(case), "error": str(error)}
-
-
-def _finished(place: Path, identity: str) -> dict[str, Any] | None:
-    try:
-        row: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return row if row.get("launch_hash") == identity else None
+        return {**case.columns(), "launch_hash": _identity(case, launch), **_driven(build(launch, case.model))}
+    except Exception as error:  # whatever it is, the other drives go on
+        return {**case.columns(), **failure(error)}
 
 
 def _driven(built: Built) -> dict[str, Any]:

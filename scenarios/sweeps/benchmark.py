@@ -7,10 +7,11 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+from scenarios.sweeps.driving import Row
 from scenarios.sweeps.expansion import Task, expand
 from scenarios.sweeps.processes import run_in_processes
 from scenarios.sweeps.suite import LimitSettings, read_suite
-from scenarios.sweeps.work import Row, Work
+from scenarios.sweeps.work import Work
 
 SUITE = "quick"
 ROUNDS = 3

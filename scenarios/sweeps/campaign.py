@@ -14,12 +14,13 @@ from typing import Any, Protocol
 from pipeline.errors import MissingExtra, RecordingFailed
 from pipeline.recording import commit_of, write_json
 from scenarios.sweeps import summary
+from scenarios.sweeps.driving import Row
 from scenarios.sweeps.expansion import Scene, Task, expand
 from scenarios.sweeps.on_ray import run_on_ray
 from scenarios.sweeps.processes import Take, run_in_processes
 from scenarios.sweeps.store import TABLE, Store, write_table
 from scenarios.sweeps.suite import SuiteFile
-from scenarios.sweeps.work import Clock, PictureTask, Row, Work
+from scenarios.sweeps.work import Clock, PictureTask, Work
 
 REPORT, SUMMARY, PAGE, PICTURES = "report.html", "summary.json", "table.md", "pictures"
 

@@ -22,6 +22,7 @@ from pipeline.suggestions import suggest
 from pipeline.timestamps import Duration
 from scenarios.library import loading as library
 from scenarios.scenario import Scenario
+from scenarios.sweeps.driving import Row, drive
 from scenarios.sweeps.perception import perception
 from scenarios.sweeps.suite import ALL, FamilySettings, InvalidSuite, LaunchSettings, SuiteFile, flow
 
@@ -71,7 +72,7 @@ class Task:
     overrides: tuple[str, ...]
     """The scene."""
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> Row:
         """What says which run this is, as a row has it."""
         scene = self.scene
         return {
@@ -87,6 +88,10 @@ class Task:
             "seed": scene.seed,
             "perception": self.perception,
         }
+
+    def perform(self) -> Row:
+        """Run it here."""
+        return self.columns() | drive(self.text, self.path, self.overrides)
 
 
 class _Subject(NamedTuple):

@@ -14,9 +14,10 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from scenarios.sweeps import memory
+from scenarios.sweeps.driving import Row
 from scenarios.sweeps.schedule import Schedule
 from scenarios.sweeps.suite import LimitSettings
-from scenarios.sweeps.work import Clock, Row, Work, Worker
+from scenarios.sweeps.work import Clock, Work, Worker
 
 Take = Callable[[Work, Row], None]
 """Called in the parent with every row as it comes."""
@@ -132,8 +133,7 @@ class _Pool:
 
 def lost(work: Work, error: str) -> Row:
     """The row of work that nobody finished."""
-    columns = getattr(work, "columns", None)
-    return {**(columns() if columns else {"picture": "", "scene": work.scene.name}), "error": error, "trace": ""}
+    return {**work.columns(), "error": error, "trace": ""}
 
 
 def _cause(code: int | None) -> str:

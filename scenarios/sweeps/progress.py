@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from scenarios.sweeps.driving import Row
 from scenarios.sweeps.expansion import Task
-from scenarios.sweeps.work import Row, Work
+from scenarios.sweeps.work import Work
 
 FAILURES_MAX = 20
 ETA_OVER_S = 180.0
@@ -64,6 +65,6 @@ class Bar:
 
 
 def _name(work: Work) -> str:
-    scene = work.scene
-    place = f"{scene.name} at {scene.speed_mps:g} m/s, seed {scene.seed}"
-    return f"{work.label}, {place}" if isinstance(work, Task) else f"picture of {place}"
+    columns = work.columns()
+    place = f"{columns['scene']} at {columns['speed_mps']:g} m/s, seed {columns['seed']}"
+    return f"{columns['label']}, {place}" if isinstance(work, Task) else f"picture of {place}"

@@ -16,11 +16,11 @@ from typing import Any
 
 from pipeline.report.panels import table
 from scenarios.sweeps import plots
+from scenarios.sweeps.driving import Row
 from scenarios.sweeps.expansion import Scene
 from scenarios.sweeps.perception import WORDS
 from scenarios.sweeps.pictures import beside
 from scenarios.sweeps.summary import DIFFERENCES, failed
-from scenarios.sweeps.work import Row
 
 DASH = "–"
 STYLE = """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import MissingExtra, RecordingFailed
-from scenarios.sweeps.work import Row
+from scenarios.sweeps.driving import Row
 
 ROWS = "rows.jsonl"
 TABLE = "results.parquet"

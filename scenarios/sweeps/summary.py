@@ -10,8 +10,8 @@ import statistics as plain
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from scenarios.sweeps.driving import Row
 from scenarios.sweeps.statistics import Estimate, bootstrap_mean, paired_difference, wilson
-from scenarios.sweeps.work import Row
 
 Summary = dict[str, Any]
 

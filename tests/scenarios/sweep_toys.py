@@ -10,8 +10,9 @@ from typing import Any
 
 from pipeline import Context, Input, Operator, Output, Source, ms
 from scenarios.sweeps.campaign import Place, sweep
+from scenarios.sweeps.driving import Row
 from scenarios.sweeps.suite import SuiteFile, read_suite
-from scenarios.sweeps.work import Row, Work, Worker
+from scenarios.sweeps.work import Work, Worker
 
 LAUNCH = """
 name: toy

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from scenarios.sweeps.driving import Row
 from scenarios.sweeps.expansion import Task, expand
 from scenarios.sweeps.processes import run_in_processes
 from scenarios.sweeps.suite import LimitSettings, read_suite
-from scenarios.sweeps.work import Row, Work
+from scenarios.sweeps.work import Work
 from tests.scenarios.sweep_toys import LAUNCH, read_toy
 
 pytestmark = pytest.mark.real
