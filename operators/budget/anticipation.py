@@ -19,6 +19,7 @@ from operators.geometry.windows import RouteWindow
 from operators.messages import EgoSize, EgoState, Obstacle, Predictions
 
 TOLERANCE_M = 1e-2
+JUNCTION = "junction"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class AnticipationSettings:
     sight_from_mps: float = 9.0
     sight_ms_per_mps: float = 12.0
     """Above this speed what is not seen yet is met further off: this much more time to look that far."""
+    waiting_mps: float = 6.0
+    waiting_ms: float = 250.0
+    """Slower than this at a junction the ego stops at once, but must see who comes from afar: at least so long."""
     relax_ms_per_s: float = 250.0
     hold_s: float = 0.6
 
@@ -119,7 +123,7 @@ def _junctions(window: RouteWindow, front_m: float, rear_m: float) -> Iterator[H
     """Where others cross: nobody knows who comes, whatever the light says."""
     for stop in window.stops:
         if rear_m <= stop.s_m + stop.clear_m:
-            yield Hazard(max(stop.s_m - front_m, 0.0), 0.0, "junction", True)
+            yield Hazard(max(stop.s_m - front_m, 0.0), 0.0, JUNCTION, True)
 
 
 def placements(
@@ -224,6 +228,8 @@ def anticipated(
             share = slack_s(hazard.gap_m, speed_mps, hazard.speed_mps, chosen) / chosen.answers * 1e3
             if hazard.hidden:
                 share = max(share, sight_ms(speed_mps, chosen))
+            if hazard.reason == JUNCTION and speed_mps < chosen.waiting_mps:
+                share = max(share, chosen.waiting_ms)
             if share < budget:
                 budget, reason = share, hazard.reason
     after = follow(state.budget_ms, state.calm_s, budget, reason, dt_s, chosen)

@@ -1,8 +1,8 @@
 """The rules of the road as constraints on the plan: how fast where, and before which line to stand.
 
 Decides from the route's limits, bends and stop lines, the lights and the predictions; chooses no path and no pedal. A
-light nobody has reported counts as amber: stop if that is comfortable, else go on. So does amber; red stops whenever
-braking hard suffices.
+light nobody has reported counts as amber: stop if no hard braking is needed, else go on. Red stops whenever braking
+hard suffices.
 """
 
 from __future__ import annotations
@@ -54,13 +54,20 @@ class RuleSettings:
     crossing_mps: float = 7.0
     standing_mps: float = 1.0
     passing_mps: float = 4.0
-    passing_mps_per_m: float = 2.0
+    passing_mps_per_m: float = 1.5
     passing_gap_m: float = 2.8
-    starting_mps: float = 4.0
-    """Past a vehicle beside the lane that stands and may hide somebody, or starts and may pull out: so fast, and so
-    much more for every metre of room, …"""
-    hidden_m: float = 2.0
-    """… around its far end, from this far before it."""
+    """Past a vehicle beside the lane that stands, may hide somebody and may pull out: so fast, and so much more for
+    every metre of room."""
+    starting_mps: tuple[float, float] = (0.7, 4.0)
+    """Who drives this slowly beside the lane has just set off and is let go first, …"""
+    starting_limit_mps: float = 16.0
+    """… where no higher speed than this is allowed: elsewhere it is a slow lane."""
+    behind_m: float = 1.0
+    """So far behind it the bumper stays."""
+    amber_decel_mps2: float = 3.5
+    amber_reaction_s: float = 0.1
+    """Amber is stopped for as long as braking no harder suffices. More than comfort asks for, so that who has begun to
+    brake does not change its mind."""
     others_decel_mps2: float = 3.5
     """On green, crossing traffic that could still brake this hard is trusted to."""
 
@@ -99,12 +106,25 @@ class Passage(NamedTuple):
     rear_m: float
 
 
-def allowed_speeds(
-    window: RouteWindow, top_mps: float, settings: RuleSettings, passing: Sequence[tuple[float, float]] = ()
-) -> Floats:
-    """The highest speed at every node: limits, bends, lines where others go first, each braked for in time.
+class Beside(NamedTuple):
+    """A slow vehicle beside the ego's lane: its ends on the window's line, the room between, its speed along it."""
 
-    ``passing``: far ends of what may hide somebody, s on the line, and the speed to pass them at.
+    near_m: float
+    far_m: float
+    gap_m: float
+    along_mps: float
+
+
+def allowed_speeds(
+    window: RouteWindow,
+    top_mps: float,
+    settings: RuleSettings,
+    beside: Sequence[Beside] = (),
+    size: EgoSize | None = None,
+) -> Floats:
+    """The highest speed at every node: limits, bends, lines where others go first, standing vehicles.
+
+    Each is braked for in time.
     """
     line = window.line
     span = max(1, round(CURVATURE_SPAN_M / line.step_m))
@@ -112,39 +132,62 @@ def allowed_speeds(
     speed = np.minimum(top_mps, np.sqrt(settings.lateral_accel_mps2 / np.maximum(bend, 1e-6)))
     if window.limits_mps is not None:
         speed = np.minimum(speed, window.limits_mps)
+
+    def at_most(limit_mps: float, from_m: float, to_m: float) -> None:
+        part = slice(max(int(from_m / line.step_m), 0), max(int(to_m / line.step_m) + 1, 0))
+        speed[part] = np.minimum(speed[part], limit_mps)
+
     for stop in window.stops:
         if stop.kind in ("yield", "stop"):
-            node = int(stop.s_m / line.step_m)
-            if 0 <= node < len(speed):
-                speed[node] = min(speed[node], settings.yield_mps)
-    for s, passing_mps in passing:
-        first, last = int((s - settings.hidden_m) / line.step_m), int((s + 1.0) / line.step_m)
-        part = slice(max(first, 0), max(last, 0) + 1)
-        speed[part] = np.minimum(speed[part], passing_mps)
+            at_most(settings.yield_mps, stop.s_m, stop.s_m)
+    outline = size or EgoSize()
+    bumper_m = outline.length_m - outline.rear_overhang_m
+    for each in beside:
+        passing = settings.passing_mps + settings.passing_mps_per_m * each.gap_m
+        at_most(passing, each.near_m - bumper_m, each.far_m - bumper_m + 1.0)
     return braked_for(speed, line.step_m, settings.comfort_decel_mps2)
 
 
-def passings(
+def vehicles_beside(
     window: RouteWindow, ego: Passage, predictions: Predictions, size: EgoSize, settings: RuleSettings
-) -> list[tuple[float, float]]:
-    """Where somebody may step out from behind a standing vehicle: s of the ego's axle there, and how fast to pass."""
-    standing = [
+) -> list[Beside]:
+    """Vehicles that stand or have just set off close to the ego's lane and that it has not passed yet."""
+    vehicles = [
         item.obstacle
         for item in predictions.items
         if item.obstacle.label == "vehicle"
-        and math.hypot(item.obstacle.speed_x_mps, item.obstacle.speed_y_mps) < settings.starting_mps
+        and math.hypot(item.obstacle.speed_x_mps, item.obstacle.speed_y_mps) < settings.starting_mps[1]
     ]
-    if not standing:
+    if not vehicles:
         return []
     found = []
-    road = window.line.to_road_many(np.array([(seen.x_m, seen.y_m) for seen in standing]), ROAD_TOLERANCE_M)
-    for seen, (s, d) in zip(standing, road, strict=True):
+    road = window.line.to_road_many(np.array([(seen.x_m, seen.y_m) for seen in vehicles]), ROAD_TOLERANCE_M)
+    yaws = window.line.poses(road[:, 0])[2]
+    for seen, (s, d), yaw in zip(vehicles, road, yaws, strict=True):
         gap = abs(float(d)) - (seen.width_m + size.width_m) / 2.0
-        end = float(s) + seen.length_m / 2.0
-        if 0.0 < gap < settings.passing_gap_m and end > ego.front_m:
-            speed = settings.passing_mps + settings.passing_mps_per_m * gap
-            found.append((end - (size.length_m - size.rear_overhang_m), speed))
+        half = seen.length_m / 2.0
+        if 0.0 < gap < settings.passing_gap_m and s + half > ego.front_m:
+            along = seen.speed_x_mps * math.cos(yaw) + seen.speed_y_mps * math.sin(yaw)
+            found.append(Beside(float(s) - half, float(s) + half, gap, float(along)))
     return found
+
+
+def behind_starting(
+    window: RouteWindow, ego: Passage, beside: Sequence[Beside], settings: RuleSettings
+) -> float | None:
+    """Where the bumper stays for a vehicle that sets off beside the lane: it may not have seen the ego.
+
+    None if there is none, or the ego is beside it already.
+    """
+    slow, fast = settings.starting_mps
+    holds = []
+    for each in beside:
+        node = min(max(int(each.near_m / window.line.step_m), 0), len(window.line.curvature_1pm) - 1)
+        limit = math.inf if window.limits_mps is None else float(window.limits_mps[node])
+        starts = slow < each.along_mps < fast and limit <= settings.starting_limit_mps
+        if starts and each.near_m > ego.front_m - settings.behind_m:
+            holds.append(max(each.near_m - settings.behind_m, ego.front_m + 0.1))
+    return min(holds, default=None)
 
 
 def braked_for(speed_mps: Floats, step_m: float, decel_mps2: float) -> Floats:
@@ -166,7 +209,9 @@ def rules(
 ) -> Rules:
     """What holds now; ``lights``: state by name, those that nobody has reported are missing."""
     chosen = settings or RuleSettings()
-    allowed = allowed_speeds(window, top_mps, chosen, passings(window, ego, predictions, size, chosen))
+    beside = vehicles_beside(window, ego, predictions, size, chosen)
+    allowed = allowed_speeds(window, top_mps, chosen, beside, size)
+    starting = behind_starting(window, ego, beside, chosen)
     for stop in window.stops:
         ahead = stop.s_m - ego.front_m
         if ego.rear_m > stop.s_m + stop.clear_m or ahead < -chosen.beyond_m or ahead > 120.0:
@@ -174,9 +219,9 @@ def rules(
         if ahead < 0.0 and ego.speed_mps > chosen.standing_mps:
             continue
         reason = _reason_to_hold(stop, ahead, window, ego, lights, predictions, waiting, size, chosen)
-        if reason:
+        if reason and (starting is None or stop.s_m - chosen.line_m < starting):
             return Rules(allowed, stop.s_m - chosen.line_m, reason)
-    return Rules(allowed, None, "")
+    return Rules(allowed, starting, "" if starting is None else "vehicle sets off")
 
 
 def _reason_to_hold(
@@ -194,8 +239,8 @@ def _reason_to_hold(
     if state == "red":
         return "red light" if ahead_m >= stopping_m(ego.speed_mps, settings.hard_decel_mps2, 0.0) else ""
     if state in ("amber", "unknown"):
-        comfortable = stopping_m(ego.speed_mps, settings.comfort_decel_mps2, settings.reaction_s)
-        return f"{state} light" if ahead_m >= comfortable else ""
+        firm = stopping_m(ego.speed_mps, settings.amber_decel_mps2, settings.amber_reaction_s)
+        return f"{state} light" if ahead_m >= firm else ""
     if stop.kind == "stop" and not _is_served(stop, window, waiting):
         return "stop sign"
     if ahead_m > max(settings.watch_m, stopping_m(ego.speed_mps, settings.comfort_decel_mps2, 1.0)):

@@ -24,6 +24,7 @@ LOOK_AHEAD_S = 6.0
 STEP_S = 0.2
 TRAJECTORY_S = 5.0
 TRAJECTORY_STEP_S = 0.1
+STANDING_MPS = 0.3
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class WaypointSettings:
     """Braking starts at this many comfortable stopping distances."""
     standoff_m: float = 2.5
     vehicle_margin_m: float = 0.4
+    squeeze_m: float = 0.1
+    squeeze_m_per_mps: float = 0.1
+    """Past a vehicle that stands a slow ego keeps less room: this much, and more the faster it is."""
     person_margin_m: float = 0.8
     time_margin_s: float = 1.0
     headway_s: float = 0.8
@@ -77,6 +81,8 @@ def conflicts(
         reach_d = (seen.length_m * sin + seen.width_m * cos) / 2.0
         person = seen.label == "pedestrian"
         margin = settings.person_margin_m if person else settings.vehicle_margin_m
+        if not person and math.hypot(seen.speed_x_mps, seen.speed_y_mps) < STANDING_MPS:
+            margin = min(margin, settings.squeeze_m + settings.squeeze_m_per_mps * max(state.s_dot_mps, 0.0))
         aside = np.abs(road[:, 1] - _offset(state, road[:, 0])) - size.width_m / 2.0 - reach_d - margin
         conflict = _conflict(state, times, road[:, 0], aside, reach_s, size, settings, person)
         if conflict is not None:
@@ -118,7 +124,8 @@ def _conflict(
     stays = inside[-1]
     if (not stays and reached > leave + pad) or passed + pad < entry:
         return None
-    if float(s[inside][0]) + reach_s < front - 1.0:  # Already beside or behind the bonnet: too late to yield.
+    bonnet = 1.0 if state.s_dot_mps > settings.start_mps + 1.0 else size.length_m / 2.0
+    if float(s[inside][0]) + reach_s < front - bonnet:  # Already beside or behind the bonnet: too late to yield.
         return None
     return Conflict(low - front - settings.standoff_m, 0.0, True)
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.messages import CameraModel
 from scenarios.city import city
 from scenarios.scenario import Actor, Drive, Path, PathStop, Scenario, Stand, Trigger
 from scenarios.world.ways import Way, way_of
@@ -24,8 +25,11 @@ RUNNER_SHARE = 0.5
 DESCRIPTION = (
     "Town: 20 cars, 2 trucks, 2 buses, 2 motorcycles, 4 cyclists and 15 pedestrians; in every kilometre 5 people run "
     "across the ego's way without looking, half of them from behind a parked van, and a parked car pulls out before "
-    "the ego; at half of the junctions that the ego crosses straight on a car runs its red light"
+    "the ego; at half of the junctions that the ego crosses straight on a car runs its red light. The ego's camera is "
+    "120° wide, with as many pixels a degree straight ahead as one of 90°"
 )
+CAMERA = CameraModel(width_px=1108, cx_px=554.0)
+"""At 90° a car that runs its red light as fast as the ego drives would never be in the picture."""
 LANE_M, PARKED_M, MERGE_M = 3.4, 3.4, 14.0
 RUN_UP_M, RUN_ON_M = 50.0, 45.0
 ROOM_M, APART_M, ASIDE_M = 9.0, 4.0, 3.0
@@ -77,7 +81,7 @@ def _places(base: Scenario) -> NDArray[np.float64]:
 
 def world(*, map: str, length_m: float, seed: int) -> World:  # noqa: A002
     """A world for the launch file."""
-    return World(scenario(map, seed, length_m), seed=seed, pixels=False)
+    return World(scenario(map, seed, length_m), seed=seed, camera=CAMERA, pixels=False)
 
 
 def _runners(road: Path, way: Way, length_m: float, rng: np.random.Generator) -> list[tuple[Path, Drive]]:

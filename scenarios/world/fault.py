@@ -79,11 +79,13 @@ def _on_foot(contact: Contact) -> tuple[str, str]:
 
 
 def _same_way(contact: Contact) -> tuple[str, str]:
+    toward = contact.speed_left_mps * contact.left_m < 0.0 and abs(contact.speed_left_mps) > CUT_IN_MPS
     if contact.forward_m < 0.0:
         if contact.speed_forward_mps > contact.ego_speed_mps:
             return OTHER, "the other drove into the ego's rear"
+        if toward and not contact.ego_off_lane:
+            return OTHER, "the other moved over into the ego's side"
         return EGO, "the ego moved into the other's way"
-    toward = contact.speed_left_mps * contact.left_m < 0.0 and abs(contact.speed_left_mps) > CUT_IN_MPS
     if toward and not contact.ego_off_lane:
         return OTHER, "the other moved over right in front of the ego"
     return EGO, "the ego drove into the other's rear"

@@ -269,8 +269,8 @@ def look(users: Floats, flags: Ints, lines: Lines, points: Floats, row: int) -> 
         ux, uy = users[k, X] - me[X], users[k, Y] - me[Y]
         if abs(ux) > 120.0 or abs(uy) > 120.0:
             continue
-        # Who does not look runs in front of anything that moves, but not into what stands.
-        solid = looks or (role >= DRIVE and users[k, SPEED] < 1.0)
+        # Who does not look runs in front of anything that moves, but not into what stands; then waits until it is gone.
+        solid = looks or (role >= DRIVE and (users[k, SPEED] < 1.0 or not under_way))
         if solid and is_body_ahead(me, users[k], dx / left, dy / left, min(left, step), margin):
             clear = 0
         if looks and not under_way and role >= DRIVE:

@@ -143,6 +143,13 @@ def test_for_what_is_hidden_a_fast_car_looks_far_and_for_what_is_seen_it_is_quic
     assert budget(14.0, True) > budget(11.0, True) > budget(8.0, True) == SETTINGS.shortest_ms
 
 
+def test_who_waits_at_a_junction_looks_far_enough_to_see_who_comes() -> None:
+    line = StopLine(s_m=25.0, kind="light", light="a", clear_m=12.0)
+    assert fresh_budget_ms(speed=2.0, where=window(line)) == SETTINGS.waiting_ms
+    assert fresh_budget_ms(speed=8.0, where=window(line)) == SETTINGS.shortest_ms
+    assert fresh_budget_ms(seen(27.0, 0.0), speed=5.0, where=window(line)) == SETTINGS.shortest_ms
+
+
 def test_after_a_pause_it_comes_back_to_the_long_budget() -> None:
     state, budget, _ = anticipated(AnticipationState(), [Hazard(5.0, 0.0, "")], 12.0, 0.1)
     budgets = []

@@ -129,6 +129,54 @@ def test_past_a_standing_vehicle_that_may_hide_somebody_it_slows_down_and_then_g
     assert min(speed for _, _, speed in Drive(window(), speed=12.0).go(14.0, {}, far).course) > 11.5
 
 
+def test_a_vehicle_that_sets_off_beside_the_lane_is_let_go_first() -> None:
+    """The bumper stays behind it while that is possible; once beside it the ego goes on."""
+    starting = vehicle(100.0, -3.4, 2.0, 0.0)
+    held = hold(window(), 80.0, 8.0, {}, starting)
+    assert held.reason == "vehicle sets off"
+    assert held.hold_m == pytest.approx(100.0 - 2.25 - SETTINGS.behind_m)
+    late = hold(window(), 97.0 - FRONT_M, 8.0, {}, starting)
+    assert late.hold_m == pytest.approx(97.0 + 0.1)
+    assert hold(window(), 101.0 - FRONT_M, 8.0, {}, starting).hold_m is None
+    drive = Drive(window(), s=80.0, speed=8.0).go(3.0, {}, starting)
+    assert drive.course[-1][2] < 1.0
+    assert drive.course[-1][1] < 97.5
+
+
+@pytest.mark.parametrize(
+    ("seen", "limit"),
+    [
+        (vehicle(100.0, -3.4, 0.0, 0.0), 14.0),
+        (vehicle(100.0, -3.4, 6.0, 0.0), 14.0),
+        (vehicle(100.0, -3.4, -2.0, 0.0), 14.0),
+        (vehicle(100.0, -8.0, 2.0, 0.0), 14.0),
+        (vehicle(100.0, -3.4, 2.0, 0.0), 30.0),
+    ],
+    ids=["stands", "drives", "comes towards", "far aside", "slow lane of a motorway"],
+)
+def test_others_beside_the_lane_hold_nobody(seen: Predictions, limit: float) -> None:
+    assert hold(window(limits=lambda s: limit), 80.0, 8.0, {}, seen).hold_m is None
+
+
+def test_a_red_light_before_a_vehicle_that_sets_off_counts_and_so_does_the_vehicle_before_the_light() -> None:
+    lights = {"a": "red"}
+    assert hold(window(LIGHT), 70.0, 8.0, lights, vehicle(115.0, -3.4, 2.0, 0.0)).reason == "red light"
+    assert hold(window(LIGHT), 70.0, 8.0, lights, vehicle(90.0, -3.4, 2.0, 0.0)).reason == "vehicle sets off"
+
+
+@given(speed=st.floats(4.0, 17.0), ahead=st.floats(1.0, 80.0), late=st.floats(0.0, 0.3))
+def test_who_has_begun_to_brake_for_amber_does_not_change_its_mind(speed: float, ahead: float, late: float) -> None:
+    where = window(LIGHT)
+    ahead = max(ahead, speed**2 / 5.0 + 0.5 * speed)  # What comfortable braking needs, and a late answer.
+    drive = Drive(where, s=100.0 - FRONT_M - ahead + late * speed, speed=speed).go(0.2, {"a": "amber"})
+    for _ in range(60):
+        if drive.speed < 0.3:
+            break
+        assert hold(where, drive.s, drive.speed, {"a": "amber"}).reason == "amber light"
+        drive.go(0.2, {"a": "amber"})
+    assert drive.s + FRONT_M < 100.0
+
+
 def test_a_standing_car_does_not_start_into_somebody_who_is_about_to_leave_its_way() -> None:
     leaving = vehicle(20.0 + FRONT_M + 3.0, 0.3, 0.0, 1.5)
     assert Drive(window(), speed=0.0).go(0.2, {}, leaving).speed == 0.0
