@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from operators.messages import CameraModel, EgoSize, EgoState
 from scenarios.scenario import KINDS, Actor, Colour, Scenario, Stand
-from scenarios.world.agents import RoadUsers
-from scenarios.world.camera import Rendered, Renderer
+from scenarios.world.drawing.camera import Rendered, Renderer
+from scenarios.world.drawing.scenery import house_boxes, houses
 from scenarios.world.occlusion import visible_share
 from scenarios.world.projection import eye_pose
 from scenarios.world.roads import Road, Segment
-from scenarios.world.scenery import house_boxes, houses
+from scenarios.world.traffic.agents import RoadUsers
 
 STREETS = 24
 SCENERY_S_M = (-20.0, 300.0)

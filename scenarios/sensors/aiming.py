@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from operators.messages import EgoState
 from operators.sensors.models import LidarModel
-from scenarios.world.agents import RoadUser
 from scenarios.world.kernels import Array, kernel
+from scenarios.world.traffic.agents import RoadUser
 
 MARGIN_M, LIFT_M = 0.15, 0.5
 """How far a road user's shape may reach beyond its outline, and beyond its height with a kerb below it."""

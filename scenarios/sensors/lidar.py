@@ -21,7 +21,7 @@ from scenarios.sensors.aiming import possible
 from scenarios.sensors.beams import Found, Sweep, air, approached, directions, echoes, met, room, sweep
 from scenarios.sensors.casting import NOTHING, Caster
 from scenarios.sensors.solids import Solids
-from scenarios.world.agents import RoadUser
+from scenarios.world.traffic.agents import RoadUser
 
 CELL_M = 96.0
 """Surroundings are built for cells of this size, so that they depend on where the car is and not on where it was."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from operators.messages import EgoState, RadarReturns
 from operators.sensors.models import RadarModel
-from scenarios.world.agents import RoadUser
 from scenarios.world.occlusion import visible_share
+from scenarios.world.traffic.agents import RoadUser
 
 RCS_DBSM = {
     "pedestrian": -8.0, "cyclist": -2.0, "motorcycle": 5.0, "mini": 8.0, "car": 10.0, "estate": 11.0, "suv": 12.0,

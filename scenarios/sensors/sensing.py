@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from scenarios.sensors.lidar import GroundHeight, Scanner, Standing
     from scenarios.sensors.solids import Solids
-    from scenarios.world.agents import RoadUser
+    from scenarios.world.traffic.agents import RoadUser
 
 DOWNPOUR_MMPH = 50.0
 """What ``Weather.rain`` = 1 means."""
@@ -113,7 +113,7 @@ def weather_of(scenario: Scenario) -> tuple[float, float]:
 def standing_of(scenario: Scenario) -> Standing:
     """A function that builds what stands still around a place."""
     from scenarios.sensors import ground, solids
-    from scenarios.world.scenes import scenery_of
+    from scenarios.world.drawing.scenes import scenery_of
 
     things = scenery_of(scenario).things
     places = np.array([thing.pose[:2] for thing in things], np.float64).reshape(-1, 2)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.scenario import Actor
-from scenarios.world import catalogue, cycles, meshes, people
-from scenarios.world.agents import RoadUser
-from scenarios.world.meshes import Mesh
-from scenarios.world.scenery import Thing
+from scenarios.world.drawing import catalogue, cycles, meshes, people
+from scenarios.world.drawing.meshes import Mesh
+from scenarios.world.drawing.scenery import Thing
+from scenarios.world.traffic.agents import RoadUser
 
 DETAILED_M = 70.0
 """Up to which distance scenery has its full shape."""

@@ -15,8 +15,8 @@ from pipeline.suggestions import suggest
 if TYPE_CHECKING:
     from operators.messages import EgoSize
     from scenarios.scenario import Scenario
-    from scenarios.world.signals import Signals
-    from scenarios.world.traffic import Traffic
+    from scenarios.world.traffic.signals import Signals
+    from scenarios.world.traffic.traffic import Traffic
 
     TrafficMaker = Callable[[Scenario, EgoSize, Signals], Traffic]
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from scenarios.sumo.simulation import Simulation
 from scenarios.sumo.streets import Link, Streets
-from scenarios.world.signals import AMBER, GREEN, RED, Signals
+from scenarios.world.traffic.signals import AMBER, GREEN, RED, Signals
 
 OFF, FIRST, SECOND = "O", "G", "g"
 LETTERS = {RED: "r", AMBER: "y"}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from operators.maps import RoadMap
 from scenarios.scenario import Scenario
-from scenarios.world.columns import LENGTH, PRESENT, SPEED, SPEED_X, SPEED_Y, WIDTH, YAW, X, Y
+from scenarios.world.traffic.columns import LENGTH, PRESENT, SPEED, SPEED_X, SPEED_Y, WIDTH, YAW, X, Y
 
 Floats = NDArray[np.float64]
 

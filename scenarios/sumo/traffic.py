@@ -25,11 +25,11 @@ from scenarios.sumo.simulation import STEP_S as SUMO_STEP_S
 from scenarios.sumo.simulation import Simulation
 from scenarios.sumo.streets import streets_of
 from scenarios.sumo.waiting import Waiting
-from scenarios.world.columns import BRAKING, LENGTH, PRESENT, SPEED, SPEED_X, SPEED_Y, YAW, S, X, Y
 from scenarios.world.dynamics import STEP_S
-from scenarios.world.movement import follow_ego
-from scenarios.world.signals import Signals
-from scenarios.world.traffic import Traffic
+from scenarios.world.traffic.columns import BRAKING, LENGTH, PRESENT, SPEED, SPEED_X, SPEED_Y, YAW, S, X, Y
+from scenarios.world.traffic.movement import follow_ego
+from scenarios.world.traffic.signals import Signals
+from scenarios.world.traffic.traffic import Traffic
 
 Floats = NDArray[np.float64]
 

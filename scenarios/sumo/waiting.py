@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.world.columns import (
+from scenarios.world.traffic.columns import (
     FIRST_POINT,
     LEG,
     LENGTH,

@@ -14,9 +14,9 @@ from operators.messages import EgoSize
 from pipeline.errors import UsageError
 from scenarios.scenario import KINDS, Actor, Drive, Path, Scenario, Stand, Trigger, Walk
 from scenarios.world.collision import corners, overlap
-from scenarios.world.columns import STOP_KINDS
 from scenarios.world.dynamics import MODELS
-from scenarios.world.signals import STATES, Signals
+from scenarios.world.traffic.columns import STOP_KINDS
+from scenarios.world.traffic.signals import STATES, Signals
 from scenarios.world.ways import PathWay, way_of
 
 FARTHEST_M = 1e6

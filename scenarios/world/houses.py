@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.scenario import Scenario
+from scenarios.world.drawing.scenery import house_boxes, houses
 from scenarios.world.roads import Road
-from scenarios.world.scenery import house_boxes, houses
 
 Boxes = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -41,6 +41,6 @@ class Houses:
 @functools.lru_cache(maxsize=4)
 def _of_map(name: str, seed: int) -> Boxes:
     from scenarios.maps import shipped
-    from scenarios.world.surroundings import map_houses
+    from scenarios.world.drawing.surroundings import map_houses
 
     return house_boxes(list(map_houses(shipped(name), seed)))

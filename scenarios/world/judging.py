@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from operators.messages import EgoState
 from scenarios.scenario import Drive, Path, PathStop, Scenario
 from scenarios.world import records
-from scenarios.world.agents import RoadUser
 from scenarios.world.fault import LATELY_S, Contact, at_fault
 from scenarios.world.records import Incident
 from scenarios.world.sighting import EARLY, watch
-from scenarios.world.signals import Signals
+from scenarios.world.traffic.agents import RoadUser
+from scenarios.world.traffic.signals import Signals
 from scenarios.world.ways import Way
 
 Floats = NDArray[np.float64]

@@ -16,23 +16,23 @@ from operators.messages import Box, CameraModel, ControlCommand, EgoSize, EgoSta
 from pipeline.errors import UsageError
 from scenarios.scenario import KINDS, Path, Scenario
 from scenarios.sensors.sensing import Sensing
-from scenarios.world.agents import RoadUser, RoadUsers, is_plain
 from scenarios.world.checks import check
 from scenarios.world.collision import corridor_gap, first_touched
 from scenarios.world.dynamics import ACCEL, SPEED, STEP_S, EgoDynamics, X, Y
 from scenarios.world.houses import Houses
 from scenarios.world.judging import LOOK_STEPS, Judge
-from scenarios.world.leaders import path_gap
 from scenarios.world.occlusion import visible_share
 from scenarios.world.projection import clipped, eye_pose, lens_of, picture_boxes, rotation
 from scenarios.world.records import GRIDLOCK, TRIGGER_NEVER_FIRED, Incident, Outcome, Snapshot, TruthObject
 from scenarios.world.roads import Road
-from scenarios.world.signals import Signals
-from scenarios.world.traffic import Traffic
+from scenarios.world.traffic.agents import RoadUser, RoadUsers, is_plain
+from scenarios.world.traffic.leaders import path_gap
+from scenarios.world.traffic.signals import Signals
+from scenarios.world.traffic.traffic import Traffic
 from scenarios.world.ways import way_of
 
 if TYPE_CHECKING:
-    from scenarios.world.camera import Rendered, Renderer
+    from scenarios.world.drawing.camera import Rendered, Renderer
 
 __all__ = ["STEP_NS", "Incident", "Outcome", "Snapshot", "TruthObject", "World"]
 
@@ -134,7 +134,7 @@ class World(Sensing):
         if self._renderer is None:
             if not self.pixels:
                 raise UsageError("this world has no pixels", where="world", hint="build it with pixels=True")
-            from scenarios.world.camera import Renderer
+            from scenarios.world.drawing.camera import Renderer
 
             self._renderer = Renderer(self.scenario, self.camera, seed=self.seed)
         return self._renderer.render(self.ego(), self._users.items, lights=self.lights(), now_ns=self.now_ns)

@@ -8,7 +8,7 @@ from typing import Any
 
 from operators.messages import CameraModel, EgoState, LightState, TrafficLights
 from scenarios.scenario import KINDS, Actor, Kind, Path, Scenario, Weather
-from scenarios.world.camera import Rendered, Renderer
+from scenarios.world.drawing.camera import Rendered, Renderer
 
 CAMERA = CameraModel(width_px=240, height_px=136, fx_px=120.0, fy_px=120.0, cx_px=120.0, cy_px=68.0)
 

@@ -9,10 +9,10 @@ import pytest
 
 from operators.messages import EgoSize
 from scenarios.scenario import Actor, Drive, Stand, Trigger, Walk
-from scenarios.world.agents import RoadUsers, follow_accel
 from scenarios.world.collision import corners, overlap
 from scenarios.world.dynamics import STEP_S
 from scenarios.world.roads import Road, Segment
+from scenarios.world.traffic.agents import RoadUsers, follow_accel
 
 ROAD = Road(segments=(Segment(400.0),))
 

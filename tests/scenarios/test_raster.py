@@ -11,11 +11,11 @@ import pytest
 
 from operators.messages import CameraModel, EgoSize, EgoState
 from scenarios.scenario import Actor, Scenario, Stand
-from scenarios.world.agents import RoadUsers
-from scenarios.world.camera import PEDESTRIAN, VEHICLE, Rendered, Renderer
+from scenarios.world.drawing.camera import PEDESTRIAN, VEHICLE, Rendered, Renderer
+from scenarios.world.drawing.raster import fill
+from scenarios.world.drawing.shading import ROAD_CLASS
 from scenarios.world.projection import clipped, eye_pose, lens_of, picture_boxes, rotation
-from scenarios.world.raster import fill
-from scenarios.world.shading import ROAD_CLASS
+from scenarios.world.traffic.agents import RoadUsers
 
 CAMERA = CameraModel(width_px=320, height_px=180, fx_px=160.0, fy_px=160.0, cx_px=160.0, cy_px=90.0)
 

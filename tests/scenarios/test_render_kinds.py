@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from scenarios.scenario import KINDS
-from scenarios.world.camera import Renderer
-from scenarios.world.catalogue import planes, road_user_meshes
-from scenarios.world.classes import CARLA_TAGS, CARLA_VEHICLE_TAGS, NAMES, OBJECT, PEDESTRIAN, VEHICLE
-from scenarios.world.cycles import TURN_M
+from scenarios.world.drawing.camera import Renderer
+from scenarios.world.drawing.catalogue import planes, road_user_meshes
+from scenarios.world.drawing.classes import CARLA_TAGS, CARLA_VEHICLE_TAGS, NAMES, OBJECT, PEDESTRIAN, VEHICLE
+from scenarios.world.drawing.cycles import TURN_M
 from scenarios.world.projection import clipped, eye_pose, lens_of, picture_boxes, rotation
 from tests.scenarios.pictures import CAMERA, ego_at, on_street, street_scenario, user
 

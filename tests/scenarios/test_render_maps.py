@@ -9,8 +9,8 @@ import pytest
 
 from operators.messages import EgoState
 from scenarios.maps import NAMES, shipped
-from scenarios.world.camera import Rendered, Renderer
-from scenarios.world.classes import (
+from scenarios.world.drawing.camera import Rendered, Renderer
+from scenarios.world.drawing.classes import (
     BUILDING,
     PAVEMENT,
     ROAD,
@@ -18,14 +18,14 @@ from scenarios.world.classes import (
     TERRAIN,
     TRAFFIC_LIGHT,
 )
-from scenarios.world.classes import (
+from scenarios.world.drawing.classes import (
     NAMES as CLASS_NAMES,
 )
-from scenarios.world.ground import ASPHALT, GRASS, Ground, Patch, packed
-from scenarios.world.ground import PAVEMENT as PAVED
-from scenarios.world.mapground import ground_patches
+from scenarios.world.drawing.ground import ASPHALT, GRASS, Ground, Patch, packed
+from scenarios.world.drawing.ground import PAVEMENT as PAVED
+from scenarios.world.drawing.mapground import ground_patches
+from scenarios.world.drawing.surroundings import map_houses, surroundings
 from scenarios.world.projection import eye_pose, lens_of, rotation
-from scenarios.world.surroundings import map_houses, surroundings
 from tests.scenarios.pictures import CAMERA, bytes_of, ego_at, map_scenario, on_map, user
 
 BESIDE_M = 0.2

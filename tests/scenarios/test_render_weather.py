@@ -14,8 +14,8 @@ import pytest
 
 from pipeline.errors import UsageError
 from scenarios.scenario import Drive, Stand, Weather
-from scenarios.world.camera import Rendered
-from scenarios.world.classes import BUILDING, ROAD
+from scenarios.world.drawing.camera import Rendered
+from scenarios.world.drawing.classes import BUILDING, ROAD
 from tests.scenarios.pictures import bytes_of, on_street, user
 
 KEPT = Path(__file__).with_name("pictures.json")

@@ -31,8 +31,8 @@ from scenarios.sumo.streets import Link
 from scenarios.sumo.waiting import comes_by
 from scenarios.world.checks import check
 from scenarios.world.collision import corners, overlap
-from scenarios.world.columns import LENGTH, NUMBERS, PRESENT, SPEED, SPEED_X, SPEED_Y, YAW, X, Y
-from scenarios.world.signals import AMBER, GREEN, RED, Signals
+from scenarios.world.traffic.columns import LENGTH, NUMBERS, PRESENT, SPEED, SPEED_X, SPEED_Y, YAW, X, Y
+from scenarios.world.traffic.signals import AMBER, GREEN, RED, Signals
 from scenarios.world.ways import way_of
 
 HAS_SUMO = all(importlib.util.find_spec(name) for name in ("libsumo", "sumo"))

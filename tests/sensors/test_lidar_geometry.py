@@ -22,8 +22,8 @@ from pipeline.messages import canonical
 from scenarios.scenario import KINDS, Actor
 from scenarios.sensors import casting, ground, solids
 from scenarios.sensors.solids import Solids
-from scenarios.world.agents import RoadUser
-from scenarios.world.meshes import MATTE, PRIMARY, Builder
+from scenarios.world.drawing.meshes import MATTE, PRIMARY, Builder
+from scenarios.world.traffic.agents import RoadUser
 
 lidar = pytest.importorskip("scenarios.sensors.lidar")
 pytest.importorskip("embreex", reason="the ray caster embreex has no wheel here")

@@ -13,7 +13,7 @@ from operators.sensors.models import RadarModel
 from pipeline.errors import UsageError
 from pipeline.messages import canonical
 from scenarios.scenario import KINDS, Actor
-from scenarios.world.agents import RoadUser
+from scenarios.world.traffic.agents import RoadUser
 
 radar = pytest.importorskip("scenarios.sensors.radar")
 sky = pytest.importorskip("scenarios.sensors.sky")

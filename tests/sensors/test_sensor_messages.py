@@ -102,7 +102,7 @@ def test_a_message_that_went_to_another_process_has_the_same_bytes(message: Mess
 
 
 def test_the_classes_are_those_that_the_world_draws() -> None:
-    classes = pytest.importorskip("scenarios.world.classes")
+    classes = pytest.importorskip("scenarios.world.drawing.classes")
     assert messages.SEMANTIC_CLASSES == classes.NAMES
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from operators.messages import ControlCommand
 from scenarios.scenario import Actor, Drive, Lights, Path, PathStop, Phase, Scenario
 from scenarios.world.collision import corners, overlap
-from scenarios.world.columns import COMFORT, HEADWAY, PULL, STANDSTILL
-from scenarios.world.idm import idm
-from scenarios.world.leaders import follow
-from scenarios.world.traffic import Traffic
+from scenarios.world.traffic.columns import COMFORT, HEADWAY, PULL, STANDSTILL
+from scenarios.world.traffic.idm import idm
+from scenarios.world.traffic.leaders import follow
+from scenarios.world.traffic.traffic import Traffic
 from scenarios.world.ways import way_of
 from scenarios.world.world import World
 

@@ -14,7 +14,7 @@ from scenarios.city import city
 from scenarios.maps import shipped
 from scenarios.mapways import circuits, lasting_lanes, programmes, random_route
 from scenarios.world.factory import town
-from scenarios.world.signals import Signals
+from scenarios.world.traffic.signals import Signals
 from scenarios.world.traffic_benchmark import speedup, traffic
 from scenarios.world.ways import way_of
 from scenarios.world.world import World

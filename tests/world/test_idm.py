@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.world.idm import CAR, HARDEST_MPS2, POLITENESS, THRESHOLD_MPS2, idm, mobil_gain
+from scenarios.world.traffic.idm import CAR, HARDEST_MPS2, POLITENESS, THRESHOLD_MPS2, idm, mobil_gain
 from tests.world.networks import aside, car, played, straight, touching, who
 
 PARAMETERS = (CAR.headway_s, CAR.standstill_m, CAR.comfort_mps2, CAR.drive_mps2)

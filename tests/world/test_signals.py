@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from scenarios.scenario import Lights, Phase
-from scenarios.world.signals import Signals
+from scenarios.world.traffic.signals import Signals
 from tests.world.networks import TWO_PHASES
 
 

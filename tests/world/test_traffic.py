@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scenarios.scenario import Actor, Lights, PathStop, Phase, Stand, Walk
-from scenarios.world.traffic import Traffic
+from scenarios.world.traffic.traffic import Traffic
 from tests.world.networks import TWO_PHASES, aside, car, circle, crossing, played, straight, touching, who
 
 

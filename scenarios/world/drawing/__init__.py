@@ -1,0 +1,1 @@
+"""Pictures of the world: meshes and scenery, rasteriser, light, weather and lens."""

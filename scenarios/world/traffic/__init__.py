@@ -1,0 +1,1 @@
+"""Road users that act: drivers and people on foot, junctions, lights, scripts."""
