@@ -35,6 +35,7 @@ ADAPTERS = (
     "scenarios/benchmark_world.py",
     "scenarios/benchmarks.py",
     "scenarios/cli.py",
+    "scenarios/experiments/command.py",
 )
 """Where the machine's clock, threads and the network may be touched."""
 

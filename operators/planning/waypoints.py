@@ -38,9 +38,12 @@ class WaypointSettings:
     """Braking starts at this many comfortable stopping distances."""
     standoff_m: float = 2.5
     vehicle_margin_m: float = 0.4
-    squeeze_m: float = 0.1
+    vehicle_squeeze_m: float = 0.1
+    person_squeeze_m: float = 0.4
     squeeze_m_per_mps: float = 0.1
-    """Past a vehicle that stands a slow ego keeps less room: this much, and more the faster it is."""
+    """Past whoever stands a slow ego keeps less room, and more the faster it is: else it waits for somebody who waits
+    for it.
+    """
     person_margin_m: float = 0.8
     time_margin_s: float = 1.0
     headway_s: float = 0.8
@@ -81,8 +84,9 @@ def conflicts(
         reach_d = (seen.length_m * sin + seen.width_m * cos) / 2.0
         person = seen.label == "pedestrian"
         margin = settings.person_margin_m if person else settings.vehicle_margin_m
-        if not person and math.hypot(seen.speed_x_mps, seen.speed_y_mps) < STANDING_MPS:
-            margin = min(margin, settings.squeeze_m + settings.squeeze_m_per_mps * max(state.s_dot_mps, 0.0))
+        if math.hypot(seen.speed_x_mps, seen.speed_y_mps) < STANDING_MPS:
+            least = settings.person_squeeze_m if person else settings.vehicle_squeeze_m
+            margin = min(margin, least + settings.squeeze_m_per_mps * max(state.s_dot_mps, 0.0))
         aside = np.abs(road[:, 1] - _offset(state, road[:, 0])) - size.width_m / 2.0 - reach_d - margin
         conflict = _conflict(state, times, road[:, 0], aside, reach_s, size, settings, person)
         if conflict is not None:

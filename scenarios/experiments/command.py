@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +24,6 @@ def experiment(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
 ) -> None:
     """Run an experiment; stopped and started again it goes on where it was."""
-    import json
-
     from rich.console import Console
     from rich.progress import Progress, TimeRemainingColumn
 
@@ -55,6 +55,7 @@ def experiment(
             jobs=jobs,
             command=" ".join(words),
             only_sum_up=sum_up,
+            clock_ns=time.monotonic_ns,
             tell=lambda done, total, what: progress.update(bar, completed=done, description=what),
         )
     print(json.dumps(report, ensure_ascii=False) if as_json else (folder / "execution-models.md").read_text("utf-8"))

@@ -6,7 +6,6 @@ Finished drives are kept and not repeated, so that Ctrl-C loses nothing.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from scenarios.experiments.execution_models_summary import grid_table, models_ta
 from scenarios.sweeps.driving import Row
 from scenarios.sweeps.processes import run_in_processes
 from scenarios.sweeps.suite import LimitSettings
-from scenarios.sweeps.work import Work
+from scenarios.sweeps.work import Clock, Work
 
 Tell = Callable[[int, int, str], None]
 QUICK_SEEDS = POLICY_SEEDS[:2]
@@ -81,7 +80,7 @@ def planned(
     )
 
 
-def run_cases(todo: Sequence[Case], folder: Path, jobs: int, tell: Tell) -> list[Row]:
+def run_cases(todo: Sequence[Case], folder: Path, jobs: int, clock_ns: Clock, tell: Tell) -> list[Row]:
     """Drive what is missing in ``jobs`` processes; the rows in the order given. Ctrl-C returns what is there."""
     found = {case: row for case in todo if (row := kept(case, folder)) is not None}
     missing = [case for case in todo if case not in found]
@@ -94,11 +93,13 @@ def run_cases(todo: Sequence[Case], folder: Path, jobs: int, tell: Tell) -> list
         tell(len(found), len(todo), f"{case.scenario} {case.model} seed {case.seed}")
 
     with contextlib.suppress(KeyboardInterrupt):
-        run_in_processes(missing, min(jobs, len(missing)), LIMITS, time.monotonic_ns, take)
+        run_in_processes(missing, min(jobs, len(missing)), LIMITS, clock_ns, take)
     return [found[case] for case in todo if case in found]
 
 
-def experiment(plan: Plan, folder: Path, *, jobs: int, command: str, tell: Tell, only_sum_up: bool = False) -> Row:
+def experiment(
+    plan: Plan, folder: Path, *, jobs: int, command: str, clock_ns: Clock, tell: Tell, only_sum_up: bool = False
+) -> Row:
     """Drive what is missing, write ``execution-models.json`` and ``.md`` into ``folder``; what stands in the JSON.
 
     ``only_sum_up``: drive nothing, take what is there.
@@ -111,7 +112,7 @@ def experiment(plan: Plan, folder: Path, *, jobs: int, command: str, tell: Tell,
     if only_sum_up:
         rows = [row for row in (kept(case, drives) for case in plan.cases) if row is not None]
     else:
-        rows = run_cases(plan.cases, drives, jobs, tell)
+        rows = run_cases(plan.cases, drives, jobs, clock_ns, tell)
     complete = len(rows) == len(plan.cases)
     report = summed_up(rows, studies(plan.quick) if complete or only_sum_up else {}, plan)
     report |= {"command": command, "complete": complete, "quick": plan.quick, "commit": commit_of(Path(__file__))}

@@ -102,3 +102,14 @@ def test_it_starts_again_when_the_road_is_free() -> None:
 def test_an_ego_that_is_not_finite_gets_an_empty_trajectory() -> None:
     state = EgoState(x_m=0.0, y_m=0.0, yaw_rad=math.nan, speed_mps=1.0)
     assert len(plan(state, LINE, NOBODY, 12.0).time_s) == 0
+
+
+@pytest.mark.parametrize(("label", "room"), [("vehicle", 0.2), ("pedestrian", 0.5)])
+def test_a_standing_ego_creeps_past_somebody_who_stands_close_beside_its_way(label: str, room: float) -> None:
+    """Else both would wait for each other for ever; fast it still keeps its distance."""
+    half = (1.9 if label == "vehicle" else 0.6) / 2.0
+    beside = somebody(50.0 + 3.75 + 2.5, -(1.9 / 2.0 + half + room), label=label)
+    assert plan(ego(0.0), LINE, beside, 12.0).speed_mps[-1] > 0.5
+    assert decel(beside, 4.0) > 0.0
+    nearer = somebody(50.0 + 3.75 + 2.5, -(1.9 / 2.0 + half + 0.05), label=label)
+    assert plan(ego(0.0), LINE, nearer, 12.0).speed_mps[-1] == 0.0
