@@ -21,9 +21,6 @@ Starts = tuple[tuple[str, int, int], ...]
 class Exit(Protocol):
     """A local stream's way out. All but ``prepare`` and ``loan`` are called under the engine's lock, in order."""
 
-    def announce(self) -> None:
-        """Something is about to be prepared: let readers who sleep get ready. Called outside the lock."""
-
     def prepare(self, value: Any) -> None:
         """``value`` is about to be committed: do what takes long, such as copying it. Called outside the lock."""
 
@@ -42,9 +39,6 @@ class Exit(Protocol):
 
 class NoExit:
     """What an Exit may leave out."""
-
-    def announce(self) -> None:
-        """Nobody sleeps."""
 
     def prepare(self, value: Any) -> None:
         """Nothing takes long."""

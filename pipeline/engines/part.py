@@ -130,8 +130,6 @@ class PartEngine(ThreadEngine):
     def _prepare(self, work: Work, value: Any) -> None:
         exits = self._preparing[work.stage.name]
         streams = work.stage.streams
-        for way_out in exits:
-            way_out.announce()
         if len(streams) == 1 and exits:
             exits[0].prepare(value)
         elif exits:

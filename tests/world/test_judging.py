@@ -11,7 +11,7 @@ from operators.messages import ControlCommand
 from scenarios.scenario import Actor, Drive, Lights, Path, PathStop, Phase, Scenario, Stand, Trigger, Walk
 from scenarios.world.records import Incident
 from scenarios.world.world import World
-from tests.world.networks import HOLD, TWO_PHASES, Chauffeur, car, straight
+from tests.world.networks import HOLD, TWO_PHASES, Chauffeur, car, straight, who
 
 COAST = ControlCommand(throttle=0.05, brake=0.0, steer_rad=0.0)
 
@@ -65,6 +65,19 @@ def test_somebody_who_jumps_out_from_behind_a_truck_is_nobody_s_fault_and_one_se
     seen.apply(COAST)
     seen.advance(10_000_000_000)
     assert collision(seen).at_fault == "ego"
+
+
+def test_somebody_on_foot_who_has_stopped_for_the_ego_lets_it_drive_off_before_going_on() -> None:
+    runs = Walk(((22.0, 6.0),), 2.5, Trigger(after_s=0.1))
+    drive = world(Actor(id=1, kind="pedestrian", s_m=22.0, d_m=-4.0, motion=runs), speed_mps=0.0)
+    drive.apply(HOLD)
+    drive.advance(5_000_000_000)
+    waits = who(drive, 1)
+    assert waits.speed_mps == 0.0 and -2.0 < waits.y_m < -1.0
+    drive.apply(ControlCommand(throttle=0.3, brake=0.0, steer_rad=0.0))
+    drive.advance(20_000_000_000)
+    assert kinds(drive) == []
+    assert who(drive, 1).y_m == pytest.approx(6.0)
 
 
 def test_somebody_who_runs_a_red_light_is_at_fault() -> None:

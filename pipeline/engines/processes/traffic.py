@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -25,10 +24,6 @@ PREPARED_MAX = 8
 """Answers that were copied and not sent yet; one that loses its race is forgotten."""
 WITHHELD_MAX = 4
 """Answers of a fenced process that are kept: what comes between the end of its epoch and its rest."""
-ASLEEP_NS = 2_000_000
-"""Readers that were not rung for this long are told that something is coming: their processor wakes up and their caches
-fill while the message is still being written.
-"""
 IDLE_S = 0.5
 SHUTDOWN_S = 2.0
 
@@ -54,17 +49,12 @@ class SharedExit(NoExit):
         self._prepared: dict[int, tuple[Any, Any]] = {}
         self._withheld: deque[tuple[Envelope | int, Starts]] = deque(maxlen=WITHHELD_MAX)
         self._number = 0
-        self._rang_at = 0
         self.epoch = -1
         """What this process may answer under; none yet."""
         self.failed: Callable[[str], None] = lambda why: None
         """Told when a value could not be sent."""
         self.fenced = 0
         """Answers that were not sent since somebody else answers now."""
-
-    def announce(self) -> None:
-        if time.monotonic_ns() - self._rang_at > ASLEEP_NS:
-            self._ring()
 
     def prepare(self, value: Any) -> None:
         while len(self._prepared) >= PREPARED_MAX:
@@ -100,12 +90,8 @@ class SharedExit(NoExit):
         self._table.set_answered(self._cell, t)
         if self._throttles and t != TOP and prepared is not None:
             self._waiting.append(t)
-        self._ring()
-
-    def _ring(self) -> None:
         for wakeup in self._wakeups:
             wakeup.ring()
-        self._rang_at = time.monotonic_ns()
 
     def catch_up(self) -> None:
         """Answer again for others: say what was withheld, as far as whoever answered meanwhile did not come to it."""
