@@ -107,7 +107,7 @@ def hazards(
     The corridor is the arc that the ego's yaw rate describes.
     """
     outline = size or EgoSize()
-    front = outline.length_m - outline.rear_overhang_m
+    front = outline.front_m
     curvature = min(max(ego.yaw_rate_radps / ego.speed_mps, -0.1), 0.1) if ego.speed_mps > 3.0 else 0.0
     found = []
     for item in obstacles.items:

@@ -28,4 +28,14 @@ class EgoSize(Message, frozen=True, kw_only=True):
     height_m: float = 1.5
     wheelbase_m: float = 2.8
     rear_overhang_m: float = 0.95
-    """From the rear bumper to the rear axle: the outline spans [-rear_overhang, length - rear_overhang] in x."""
+    """From the rear bumper to the rear axle: the outline spans [-rear_overhang, front] in x."""
+
+    @property
+    def front_m(self) -> float:
+        """From the rear axle to the front bumper."""
+        return self.length_m - self.rear_overhang_m
+
+    @property
+    def middle_m(self) -> float:
+        """From the rear axle to the middle of the outline."""
+        return 0.5 * self.length_m - self.rear_overhang_m

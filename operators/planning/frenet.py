@@ -82,7 +82,7 @@ def problem(
         target_mps = min(target_mps, rules.speed_at(line, ahead))
         if rules.hold_m is not None:
             around = around.walled(line, rules.hold_m + WALL_M)
-            at = rules.hold_m - (size.length_m - size.rear_overhang_m)
+            at = rules.hold_m - size.front_m
             stops = np.sort(np.append(stops, at)) if at > state.s_m + 0.3 else stops
     moves = motions(state, target_mps, stops, settings, instants)
     return Problem(ego, line, state, target_mps, around, moves, grid(settings), instants, settings)
@@ -105,7 +105,7 @@ def _stop_points(
     sizes = sizes[:, None]
     road = line.to_road_many(points.reshape(-1, 2), ROAD_TOLERANCE_M).reshape(*points.shape)
     inside = np.abs(road[..., 1]) < size.width_m / 2.0 + sizes + clearance.person_m
-    kept = size.length_m - size.rear_overhang_m + clearance.front_m + clearance.person_m + 0.3
+    kept = size.front_m + clearance.front_m + clearance.person_m + 0.3
     stops = np.where(inside, road[..., 0] - sizes - kept, np.inf).min(axis=1, initial=np.inf)
     return np.sort(stops[np.isfinite(stops) & (stops > state.s_m + 0.3)])
 

@@ -93,8 +93,12 @@ class Rules(NamedTuple):
 
     def speed_at(self, line: ReferenceLine, s_m: float) -> float:
         """The allowed speed at a place of the line."""
-        node = min(max(int(s_m / line.step_m), 0), len(self.allowed_mps) - 1)
-        return float(self.allowed_mps[node])
+        return value_at(self.allowed_mps, line, s_m)
+
+
+def value_at(nodes: Floats, line: ReferenceLine, s_m: float) -> float:
+    """One of the values at the line's nodes: that of the last node up to ``s_m``, or of the nearest end."""
+    return float(nodes[min(max(int(s_m / line.step_m), 0), len(nodes) - 1)])
 
 
 class Passage(NamedTuple):
@@ -140,8 +144,7 @@ def allowed_speeds(
     for stop in window.stops:
         if stop.kind in ("yield", "stop"):
             at_most(settings.yield_mps, stop.s_m, stop.s_m)
-    outline = size or EgoSize()
-    bumper_m = outline.length_m - outline.rear_overhang_m
+    bumper_m = (size or EgoSize()).front_m
     for each in beside:
         passing = settings.passing_mps + settings.passing_mps_per_m * each.gap_m
         at_most(passing, each.near_m - bumper_m, each.far_m - bumper_m + 1.0)
@@ -182,8 +185,7 @@ def behind_starting(
     slow, fast = settings.starting_mps
     holds = []
     for each in beside:
-        node = min(max(int(each.near_m / window.line.step_m), 0), len(window.line.curvature_1pm) - 1)
-        limit = math.inf if window.limits_mps is None else float(window.limits_mps[node])
+        limit = math.inf if window.limits_mps is None else value_at(window.limits_mps, window.line, each.near_m)
         starts = slow < each.along_mps < fast and limit <= settings.starting_limit_mps
         if starts and each.near_m > ego.front_m - settings.behind_m:
             holds.append(max(each.near_m - settings.behind_m, ego.front_m + 0.1))

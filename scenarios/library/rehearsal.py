@@ -122,7 +122,7 @@ class _Ego:
         share = ((stations - self.s[rows]) / (self.s[rows + 1] - self.s[rows]))[:, None]
         along = self.points[rows + 1] - self.points[rows]
         yaw = np.arctan2(along[:, 1], along[:, 0])
-        lead = 0.5 * size.length_m - size.rear_overhang_m
+        lead = size.middle_m
         out = np.empty((len(times), 5))
         out[:, :2] = self.points[rows] * (1.0 - share) + self.points[rows + 1] * share
         out[:, :2] += lead * np.column_stack([np.cos(yaw), np.sin(yaw)])

@@ -92,7 +92,7 @@ class Journal:
 
     def take(self, snapshot: Snapshot) -> None:
         """Write down a snapshot."""
-        ego, lead = snapshot.ego, 0.5 * self.size.length_m - self.size.rear_overhang_m
+        ego, lead = snapshot.ego, self.size.middle_m
         x, y = ego.x_m + lead * math.cos(ego.yaw_rad), ego.y_m + lead * math.sin(ego.yaw_rad)
         labels = np.array([LABELS.index(name) if name in LABELS else -1 for name in snapshot.labels], np.float64)
         traffic = self._traffic(snapshot, labels == LABELS.index("vehicle"))

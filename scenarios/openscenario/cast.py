@@ -55,7 +55,7 @@ class Cast:
     def entities(self) -> list[str]:
         """``<ScenarioObject>`` of everybody, the ego first."""
         size = EgoSize()
-        axle_m = 0.5 * size.length_m - size.rear_overhang_m
+        axle_m = size.middle_m
         found = [tag("ScenarioObject", _vehicle("car", "ego", axle_m), name=EGO)]
         for actor in self.scenario.actors:
             inner = [_described(actor.kind, self.names[actor.id], actor.scale)]

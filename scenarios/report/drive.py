@@ -32,7 +32,7 @@ STANDING_MPS = 0.05
 MEASURE_TOLERANCE_M = 1.0
 """By how much the car's own idea of a gap may differ from the truth and still be of the same standstill."""
 _SIZE = EgoSize()
-FRONT_M = _SIZE.length_m - _SIZE.rear_overhang_m
+FRONT_M = _SIZE.front_m
 NAMES = {"pedestrian": "person", "vehicle": "vehicle"}
 
 

@@ -108,7 +108,7 @@ def _outline_ego(picture: NDArray[np.uint8], world: World) -> None:
     from operators.geometry.cameras import project
 
     size = world.size
-    back, front = -size.rear_overhang_m, size.length_m - size.rear_overhang_m
+    back, front = -size.rear_overhang_m, size.front_m
     half = size.width_m / 2.0
     corners = [(back, -half), (front, -half), (front, half), (back, half)]
     roof = project(world.camera, np.array([(x, y, 0.4) for x, y in corners]))

@@ -167,7 +167,7 @@ def _check_overlaps(scenario: Scenario, size: EgoSize, where: str) -> None:
     paths = {path.name: way_of(path) for path in scenario.paths}
     own = way_of(scenario.road)
     x, y, yaw = own.pose(scenario.ego_s_m, own.own_lane_m)
-    lead = 0.5 * size.length_m - size.rear_overhang_m
+    lead = size.middle_m
     boxes = [(x + lead * math.cos(yaw), y + lead * math.sin(yaw), yaw, size.length_m, size.width_m)]
     names, on_foot = ["the ego"], [False]
     for actor in scenario.actors:

@@ -330,7 +330,7 @@ class World(Sensing):
 
     def _lead(self) -> float:
         """From the rear axle to the outline's centre."""
-        return 0.5 * self.size.length_m - self.size.rear_overhang_m
+        return self.size.middle_m
 
     def _outline(self) -> NDArray[np.float64]:
         x, y, yaw = self._dynamics.state[:3]
