@@ -1,8 +1,6 @@
 """From arrivals and watermarks to timestamps that are ready, in increasing order; every unused message with its reason.
 
-Pure. Does not decide what
-happens
-to a ready timestamp while the operator is busy: that is the stage's queue rule.
+Pure. Does not decide what happens to a ready timestamp while the operator is busy: that is the stage's queue rule.
 """
 
 from __future__ import annotations
@@ -161,6 +159,10 @@ class Joiner:
             if row[i] is None:
                 if self._watermarks[i] >= t:
                     self._drop_row(t, self._waiting.pop(t), "no_partner")
+                while len(self._waiting) > self._window:
+                    # It may be this one, if its stream is that far behind the others.
+                    oldest = min(self._waiting)
+                    self._drop_row(oldest, self._waiting.pop(oldest), "join_window")
                 return ()
         del self._waiting[t]
         self._complete.append((t, row))
@@ -195,9 +197,6 @@ class Joiner:
             return
         for t in sorted(t for t, row in self._waiting.items() if t < before and row[index] is None):
             self._drop_row(t, self._waiting.pop(t), "no_partner")
-        while len(self._waiting) > self._window:
-            oldest = min(self._waiting)
-            self._drop_row(oldest, self._waiting.pop(oldest), "join_window")
 
     def _drop_row(self, t: int, row: Sequence[Envelope | None], reason: str) -> None:
         self.dropped.extend(Drop(i, t, reason) for i in self._exact if row[i] is not None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.joining import Joined, Joiner
+from pipeline.joining import WINDOW, Joined, Joiner
 from pipeline.messages import Envelope
 from pipeline.ports import Input, exact, latest, nearest
 from pipeline.testing.strategies import arrivals_at
@@ -128,12 +128,12 @@ def test_nearest_picks_the_closest_of_all_that_ever_come_and_the_earlier_on_a_ti
 
 
 @ci
-@given(cases())
+@given(cases(), st.sampled_from([1, 2, 3, WINDOW]))
 def test_no_message_is_lost_without_a_counted_reason_and_none_is_counted_and_used(
-    case: tuple[list[Port], list[Arrival]],
+    case: tuple[list[Port], list[Arrival]], window: int
 ) -> None:
     ports, arrivals = case
-    joiner = Joiner(inputs_of(ports))
+    joiner = Joiner(inputs_of(ports), window=window)
     found = [row for arrival in arrivals for row in feed(joiner, arrival)]
     joiner.close()
     used = {(i, e.t) for row in found for i, e in enumerate(row.values) if e is not None}
@@ -214,6 +214,14 @@ def test_the_window_bounds_what_waits_for_a_partner_and_counts_what_falls_out() 
     for t in range(5):
         joiner.on_message(0, message(t))
     assert reasons(joiner) == [(0, 0, "join_window"), (0, 1, "join_window")]
+
+
+def test_a_stream_further_behind_than_the_window_loses_its_own_messages() -> None:
+    joiner = Joiner(inputs_of([EXACT, EXACT]), window=2)
+    for t in (10, 11):
+        joiner.on_message(0, message(t))
+    assert list(joiner.on_message(1, message(9))) == []
+    assert reasons(joiner) == [(1, 9, "no_partner")]
 
 
 def test_the_window_bounds_what_waits_for_a_sampled_input_that_is_silent() -> None:
