@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import NormalDist
@@ -108,6 +109,24 @@ class LatencyModel:
         """What the operator needs at least: its default entry, else that of its quickest work; 0 when unknown."""
         known = [each.p99 for each in self.by_operator.get(operator, {}).values() if isinstance(each, Distribution)]
         return self.expected(operator, "") or min(known, default=Duration(0))
+
+
+class MeasuredLatency(LatencyModel):
+    """What work took in this run, with a profile to start from."""
+
+    def __init__(self, profile: LatencyModel) -> None:
+        super().__init__(profile.seed, profile.by_operator)
+        self._seen: dict[tuple[str, str], deque[int]] = {}
+
+    def record(self, operator: str, work: str, took: int) -> None:
+        """``work`` took ``took`` nanoseconds."""
+        self._seen.setdefault((operator, work), deque(maxlen=100)).append(took)
+
+    def expected(self, operator: str, work: str) -> Duration:
+        seen = self._seen.get((operator, work))
+        if seen is None or len(seen) < 5:
+            return super().expected(operator, work)
+        return Duration(max(seen))
 
 
 def uniform(seed: int, *key: object) -> float:

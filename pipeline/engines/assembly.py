@@ -68,7 +68,7 @@ def _outgoing(graph: Graph, here: Assembled, host: Host, stage: Stage, port: Out
         if edge.source is port and reader is not None:
             stream.readers.append((reader, reader.index[edge.target.name]))
     throttling = [r for r, index in stream.readers if index == 0 and r.intake.queue.rule == "block"]
-    if throttling or stream.exit is not None:
+    if throttling or (stream.exit is not None and stream.exit.throttled):
         stage.throttles.append(stream)
     for reader in throttling:
         reader.intake.writers.append(stage)

@@ -21,6 +21,9 @@ Starts = tuple[tuple[str, int, int], ...]
 class Exit(Protocol):
     """A local stream's way out. All but ``prepare`` and ``loan`` are called under the engine's lock, in order."""
 
+    throttled: bool
+    """The queue of a reader elsewhere blocks."""
+
     def prepare(self, value: Any) -> None:
         """``value`` is about to be committed: do what takes long, such as copying it. Called outside the lock."""
 
@@ -31,7 +34,7 @@ class Exit(Protocol):
         """A committed value, or a watermark: nothing at or before it follows."""
 
     def full(self) -> bool:
-        """True while a reader elsewhere whose queue blocks has no room."""
+        """True while a reader elsewhere whose queue blocks has no room. Asked only if it is ``throttled``."""
 
     def close(self) -> None:
         """Nothing follows; give back what is held."""
@@ -39,6 +42,8 @@ class Exit(Protocol):
 
 class NoExit:
     """What an Exit may leave out."""
+
+    throttled = False
 
     def prepare(self, value: Any) -> None:
         """Nothing takes long."""

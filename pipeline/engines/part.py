@@ -5,7 +5,6 @@ Decides what enters and what leaves. How it travels is the exits' business, who 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +17,6 @@ from pipeline.engines.border import Border, Exit, Starts
 from pipeline.engines.stage import Stage
 from pipeline.engines.threads import ThreadEngine
 from pipeline.engines.work import AT_FAIL, Work
-from pipeline.engines.worker import Worker
 from pipeline.events import Dropped, Observer
 from pipeline.graph import Graph
 from pipeline.latency import LatencyModel
@@ -44,9 +42,8 @@ class PartEngine(ThreadEngine):
         self.part = Assembled()
         super().__init__(graph, latency, observers, stop=stop)
         self._origin = origin or 0
-        self.receiver = 0
-        """The thread that takes in what comes. A callback that begins by it runs on it: no change of threads."""
-        self._job: Callable[[], None] | None = None
+        self._kept_back = [s for s in self.stages.values() if s.throttles and not s.is_source]
+        """Stages that a full queue may keep from beginning."""
         self._preparing = {
             name: [self.border.exits[s.name] for s in stage.streams if s.name in self.border.exits]
             for name, stage in self.stages.items()
@@ -55,17 +52,6 @@ class PartEngine(ThreadEngine):
     def _assemble(self) -> dict[str, Stage]:
         self.part = assemble_part(self.graph, self, self.border)
         return self.part.stages
-
-    def _begin(self, work: Work, worker: Worker) -> None:
-        if self._job is None and self.receiver == threading.get_ident() and not work.operator.reentrant:
-            self._job = lambda: self._execute(work, worker)
-        else:
-            super()._begin(work, worker)
-
-    def job(self) -> Callable[[], None] | None:
-        """The callback that the last arrival has started, for the receiving thread to run."""
-        job, self._job = self._job, None
-        return job
 
     # -- from elsewhere ----------------------------------------------------------------------------------------------
 
@@ -95,13 +81,13 @@ class PartEngine(ThreadEngine):
                 self.emit(Dropped(self.now(), reader.name, t, f"{reader.name}.{port}", "gap"))
 
     def room(self) -> None:
-        """A reader elsewhere has room again: begin what its queue kept back."""
-        self._locked(self._room)
+        """A reader elsewhere may have room again: begin what its queue kept back."""
+        if self._kept_back:
+            self._locked(self._room)
 
     def _room(self) -> None:
-        for stage in self.stages.values():
-            if stage.throttles and not stage.is_source:
-                stage.pump()
+        for stage in self._kept_back:
+            stage.pump()
 
     def set_origin(self, origin: int) -> None:
         """CLOCK_MONOTONIC nanoseconds at which the run's clock is 0. Before ``run``."""

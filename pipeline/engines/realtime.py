@@ -34,6 +34,9 @@ SWITCH_INTERVAL_S, UNPRIVILEGED_SWITCH_INTERVAL_S = 0.0001, 0.0005
 
 Where threads that hold it can lose the processor to any other program, shorter turns only add to the crowd that waits.
 """
+CROWDED_SWITCH_INTERVAL_S = 0.005
+"""CPython's own."""
+CROWDED_NS, PUNCTUAL_BEATS = 1_000_000, 20
 CAP_SYS_NICE = 23
 TIMER_SLACK_NS = 1_000
 GARBAGE_THRESHOLDS = (50_000, 50, 1_000)
@@ -280,7 +283,8 @@ def prompt_python(switch_interval_s: float = SWITCH_INTERVAL_S) -> Iterator[None
         _prompt.inside += 1
         if _prompt.inside == 1:
             _prompt.before = sys.getswitchinterval(), gc.get_threshold(), gc.get_freeze_count()
-            sys.setswitchinterval(switch_interval_s)
+            _prompt.wanted = switch_interval_s
+            _prompt.apply()
             freeze_garbage()
     try:
         yield
@@ -300,10 +304,38 @@ class _Prompt:
         self.lock = threading.Lock()
         self.inside = 0
         self.before: tuple[float, tuple[int, int, int], int] = (0.005, (700, 10, 10), 0)
+        self.wanted = SWITCH_INTERVAL_S
+        self.crowded = False
+
+    def apply(self) -> None:
+        sys.setswitchinterval(max(self.wanted, CROWDED_SWITCH_INTERVAL_S) if self.crowded else self.wanted)
 
 
 _prompt = _Prompt()
 """The interpreter's settings belong to the process: several engines may run in one."""
+
+
+class Crowd:
+    """Tells a crowded machine by how late a thread that should be punctual gets the interpreter's lock.
+
+    Who waits for the lock wakes up after every switch interval to ask again. Where its holder has lost the processor to
+    others, that takes the processor from the holder too; with many processes nobody gets anything done any more. So
+    there turns are long, and deadlines are kept as well as the machine can.
+    """
+
+    def __init__(self) -> None:
+        self._strikes = 0
+
+    def late(self, by_ns: int) -> None:
+        """A punctual thread was late by so much. Three times in short order is a crowd; it is over after a while."""
+        before = self._strikes
+        self._strikes = min(before + 8, PUNCTUAL_BEATS) if by_ns > CROWDED_NS else max(before - 1, 0)
+        crowded = self._strikes == PUNCTUAL_BEATS or (_prompt.crowded and self._strikes > 0)
+        if crowded != _prompt.crowded:
+            with _prompt.lock:
+                _prompt.crowded = crowded
+                if _prompt.inside:
+                    _prompt.apply()
 
 
 def lock_memory() -> Granted:

@@ -66,7 +66,7 @@ class Stream:
         return any(
             index == 0 and reader.intake.queue.rule == "block" and len(reader.intake.ready) >= reader.intake.queue.depth
             for reader, index in self.readers
-        ) or (self.exit is not None and self.exit.full())
+        ) or (self.exit is not None and self.exit.throttled and self.exit.full())
 
     def mismatch(self, value: Any) -> str:
         """What is wrong with the type of a value for this stream."""

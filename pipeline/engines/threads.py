@@ -1,4 +1,4 @@
-"""The wall clock in one process: a thread per operator, one timer thread, deadlines that interrupt callbacks.
+"""The wall clock in one process: callbacks on several threads, one for the timers, deadlines that interrupt callbacks.
 
 All stage logic runs under one lock and is short; callbacks and handlers run outside it. An aborted callback gets
 ``Aborted`` raised inside it; whatever it still returns is fenced by the race.
@@ -7,7 +7,6 @@ All stage logic runs under one lock and is short; callbacks and handlers run out
 from __future__ import annotations
 
 import contextlib
-import heapq
 import queue
 import threading
 import time
@@ -21,36 +20,29 @@ from numpy.typing import NDArray
 
 from pipeline.definition import END, Aborted, CandidateFailed, Source, Wait
 from pipeline.engines import realtime
+from pipeline.engines.agenda import Agenda
+from pipeline.engines.alarm import Alarm
 from pipeline.engines.assembly import assemble
+from pipeline.engines.crew import Crew
 from pipeline.engines.stage import Stage
 from pipeline.engines.work import AT_DEADLINE, AT_TICK, OperatorContext, Run, Work
 from pipeline.engines.worker import Worker
 from pipeline.errors import described
 from pipeline.events import Event, Observer
 from pipeline.graph import ExecutionModel, Graph
-from pipeline.latency import LatencyModel, uniform
+from pipeline.latency import LatencyModel, MeasuredLatency, uniform
 from pipeline.messages import Envelope
-from pipeline.timestamps import FOREVER, Duration
+from pipeline.timestamps import FOREVER
 
 REPEAT_ABORT_NS = 10_000_000
 
 
-class MeasuredLatency(LatencyModel):
-    """What work took in this run, with a profile to start from."""
+class _Own(threading.local):
+    """What a thread that runs callbacks has to do next."""
 
-    def __init__(self, profile: LatencyModel) -> None:
-        super().__init__(profile.seed, profile.by_operator)
-        self._seen: dict[tuple[str, str], deque[int]] = {}
-
-    def record(self, operator: str, work: str, took: int) -> None:
-        """``work`` took ``took`` nanoseconds."""
-        self._seen.setdefault((operator, work), deque(maxlen=100)).append(took)
-
-    def expected(self, operator: str, work: str) -> Duration:
-        seen = self._seen.get((operator, work))
-        if seen is None or len(seen) < 5:
-            return super().expected(operator, work)
-        return Duration(max(seen))
+    free = False
+    """It has nothing to do, and takes the next callback that it starts."""
+    work: Work | None = None
 
 
 class ThreadEngine:
@@ -76,9 +68,10 @@ class ThreadEngine:
         self.checks_finite, self.names_faults = graph.check_finite is not False, True
         self._stop = stop
         self._lock = threading.RLock()
-        self._wake = threading.Condition(self._lock)
-        self._heap: list[tuple[int, int, int, int, Callable[[Any], None], Any]] = []
-        self._sequence = 0
+        self._alarm: Alarm | None = None
+        self._alarm_at: int = FOREVER
+        self._until: int = FOREVER
+        self._agenda = Agenda()
         self._inbox: deque[tuple[Stage, int, Envelope | int]] = deque()
         self._draining = False
         self._finished = False
@@ -86,10 +79,12 @@ class ThreadEngine:
         self._origin = 0
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._workers: dict[tuple[int, str], Worker] = {}
+        self._crew = Crew("callbacks", lambda: self._settle("callbacks"))
+        self._own = _Own()
         self.urgency = self.urgency or realtime.urgency_here()
         self.granted: dict[str, tuple[realtime.Granted, ...]] = {}
         """What each kind of thread has asked of the machine, and what it got."""
-        self._handlers = Worker("handlers", lambda: self._settle("handlers"))
+        self._handlers = Crew("handlers", lambda: self._settle("handlers"), most=1)
         self.stages = self._assemble()
 
     def _assemble(self) -> dict[str, Stage]:
@@ -101,10 +96,7 @@ class ThreadEngine:
         return time.monotonic_ns() - self._origin
 
     def call_at(self, at: int, order: int, stage: Stage, action: Callable[[Any], None], argument: Any) -> None:
-        self._sequence += 1
-        heapq.heappush(self._heap, (at, order, stage.number, self._sequence, action, argument))
-        if self._heap[0][3] == self._sequence:
-            self._wake.notify_all()
+        self._agenda.add(at, order, stage.number, action, argument)
 
     def deliver(self, stage: Stage, index: int, message: Envelope | int) -> None:
         self._inbox.append((stage, index, message))
@@ -120,19 +112,22 @@ class ThreadEngine:
         self._finish()
 
     def start(self, work: Work) -> None:
-        key = (work.stage.number, work.candidate)
+        work.data = self._worker_of(work)
+        own = self._own
+        if own.free:
+            own.free, own.work = False, work
+        else:
+            self._crew.submit(lambda: self._carry(work))
+
+    def _worker_of(self, work: Work) -> Worker:
         if work.operator.reentrant:
-            # Each of its timestamps may run beside the others, so each gets its own thread.
-            key = (work.stage.number, f"{work.candidate}@{work.run.t}")
+            # Each of its timestamps may run beside the others.
+            return Worker()
+        key = (work.stage.number, work.candidate)
         worker = self._workers.get(key)
         if worker is None:
-            name = f"{work.stage.name}.{work.candidate}"
-            worker = self._workers[key] = Worker(name, lambda: self._settle("callbacks"))
-        work.data = worker
-        self._begin(work, worker)
-
-    def _begin(self, work: Work, worker: Worker) -> None:
-        worker.submit(lambda: self._execute(work, worker))
+            worker = self._workers[key] = Worker()
+        return worker
 
     def stop(self, work: Work, why: str) -> None:
         worker: Worker = work.data
@@ -151,19 +146,40 @@ class ThreadEngine:
 
     # -- executing callbacks (outside the lock) ----------------------------------------------------------------------
 
-    def _execute(self, work: Work, worker: Worker) -> None:
+    def keep(self) -> None:
+        """What the calling thread starts first from now on is not given to another one: ``kept`` returns it."""
+        self._own.free = True
+
+    def kept(self) -> Callable[[], None] | None:
+        """The callback that the calling thread has kept, for it to run at once."""
+        own = self._own
+        own.free = False
+        work, own.work = own.work, None
+        return None if work is None else lambda: self._carry(work)
+
+    def _carry(self, work: Work | None) -> None:
+        """Run a callback, then the one that has begun by it, and so on."""
+        own = self._own
+        while work is not None:
+            self._execute(work)
+            own.free = False
+            work, own.work = own.work, None
+
+    def _execute(self, work: Work) -> None:
+        worker: Worker = work.data
         began, value, failure = worker.perform(work, lambda: self._call(work, worker))
         if not began:
             self._locked(work.stage.on_stopped, work, "stopped before it began")
             return
-        with contextlib.suppress(Aborted):
-            if work.generator is not None:
+        if work.generator is not None:
+            with contextlib.suppress(Aborted):
                 work.generator.close()
         if failure is None and value is not None and value is not END and work.ctx.alive:
             try:
                 self._prepare(work, value)
             except Exception as error:  # it cannot travel, or there is no room for it
                 failure = error
+        self.keep()
         self._locked(self._report, work, value, failure)
 
     def _prepare(self, work: Work, value: Any) -> None:
@@ -243,6 +259,7 @@ class ThreadEngine:
                     stage, index, message = self._inbox.popleft()
                     stage.receive(index, message)
                 self._settled()
+                self._set_alarm()
                 if self._idle() or (self._stop is not None and self._stop()):
                     self._finish()
             except Exception as error:  # our own bug: end the run and say so, do not hang
@@ -259,26 +276,37 @@ class ThreadEngine:
 
     def _finish(self) -> None:
         self._finished = True
-        self._wake.notify_all()
+        if self._alarm is not None:
+            self._alarm.set(0)
+
+    def _set_alarm(self) -> None:
+        """Wake the timers when the next thing is due. What is over is forgotten, so that nobody wakes up for it."""
+        at = min(self._agenda.next(), self._until)
+        if at != self._alarm_at and self._alarm is not None:
+            self._alarm_at = at
+            self._alarm.set(at + self._origin)
 
     def _settle(self, role: str) -> None:
         assert self.urgency is not None
         self.granted[role] = self.urgency.settle(role)
 
-    def _timers(self, until: int) -> None:
+    def _timers(self, alarm: Alarm) -> None:
         self._settle("timers")
-        with self._lock:
-            while not self._finished:
-                now = self.now()
-                if now >= until:
-                    self._finish()
+        while True:
+            with self._lock:
+                while not self._finished:
+                    now = self.now()
+                    if now >= self._until:
+                        self._finish()
+                        break
+                    due = self._agenda.due(now)
+                    if due is None:
+                        self._set_alarm()
+                        break
+                    self._locked(*due)
+                if self._finished:
                     return
-                if self._heap and self._heap[0][0] <= now:
-                    _, _, _, _, action, argument = heapq.heappop(self._heap)
-                    self._locked(action, argument)
-                    continue
-                next_at = min(self._heap[0][0] if self._heap else until, until)
-                self._wake.wait(min((next_at - now) / 1e9, 3600.0))
+            alarm.wait()
 
     def _schedule_ticks(self) -> None:
         periodic = self.graph.execution is ExecutionModel.PERIODIC
@@ -309,11 +337,15 @@ class ThreadEngine:
     def _run(self, until: int) -> int:
         writer = threading.Thread(target=self._observe, name="skylane.observers", daemon=True)
         writer.start()
-        timers = threading.Thread(target=self._timers, args=(min(until, FOREVER),), name="skylane.timers", daemon=True)
+        alarm = Alarm()
+        timers = threading.Thread(target=self._timers, args=(alarm,), name="skylane.timers", daemon=True)
         try:
             with self._lock:
                 self._origin = self._origin or time.monotonic_ns()
+                self._until, self._alarm = min(until, FOREVER), alarm
                 self._schedule_ticks()
+                self._crew.ready(1 + sum(stage.is_source for stage in self.stages.values()))
+                self._handlers.ready(1)
             timers.start()
             # Short joins: a signal such as Ctrl-C is handled between them.
             while timers.is_alive():
@@ -322,20 +354,25 @@ class ThreadEngine:
             ended = self._shutdown()
             self._events.put(None)
             writer.join()
+            if timers.ident is not None:
+                timers.join()
+            alarm.close()
         if self._error is not None:
             raise self._error
         return ended
 
     def _shutdown(self) -> int:
         with self._lock:
-            self._finished = True
-            self._wake.notify_all()
+            self._finish()
             for stage in self.stages.values():
                 stage.shutdown()
             self._inbox.clear()
+            self._alarm = None
             ended = self.now()
-        for worker in (*self._workers.values(), self._handlers):
+        for worker in self._workers.values():
             worker.close()
+        self._crew.close()
+        self._handlers.close()
         return ended
 
     def _observe(self) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import events as ev
 from pipeline.deadlines import DeadlineSpec, EndToEndDeadline, RelativeDeadline
-from pipeline.engines.work import AT_DEADLINE, Run
+from pipeline.engines.work import AT_DEADLINE, Awaited, Run
 from pipeline.race import Race
 
 if TYPE_CHECKING:
@@ -24,10 +24,19 @@ class ArmedBy:
         self.spec, self.deadline, self.inputs = spec, deadline, inputs
 
 
+class _NextAnswer(Awaited):
+    """An answer that a frequency deadline waits for."""
+
+    __slots__ = ("t",)
+
+    def __init__(self, t: int) -> None:
+        self.t, self.over = t, False
+
+
 class DeadlineWatch:
     """All deadlines of one stage."""
 
-    __slots__ = ("_ticket", "ends", "frequency", "stage", "starting")
+    __slots__ = ("_expected", "ends", "frequency", "stage", "starting")
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -35,7 +44,7 @@ class DeadlineWatch:
         self.ends: list[EndToEndDeadline] = []
         """End-to-end deadlines that this stage's seal of t ends."""
         self.frequency: DeadlineSpec | None = None
-        self._ticket = 0
+        self._expected: _NextAnswer | None = None
 
     def earliest(self, index: int, t: int, now: int) -> tuple[int, DeadlineSpec] | None:
         """The first expiry among the deadlines of t that a message on input ``index`` starts."""
@@ -66,15 +75,16 @@ class DeadlineWatch:
 
     def _expect_next(self, t: int) -> None:
         assert self.frequency is not None and isinstance(self.frequency.within, int)
-        self._ticket += 1
+        if self._expected is not None:
+            self._expected.over = True
         every, host = self.frequency.within, self.stage.host
-        host.call_at(host.now() + every, AT_DEADLINE, self.stage, self._overdue, (self._ticket, t + every))
+        self._expected = _NextAnswer(t + every)
+        host.call_at(host.now() + every, AT_DEADLINE, self.stage, self._overdue, self._expected)
 
-    def _overdue(self, argument: tuple[int, int]) -> None:
+    def _overdue(self, awaited: _NextAnswer) -> None:
         """No answer within the period. The handler may answer for the expected timestamp."""
-        ticket, expected = argument
-        stage, spec = self.stage, self.frequency
-        if ticket != self._ticket or stage.closed or spec is None:
+        stage, spec, expected = self.stage, self.frequency, awaited.t
+        if awaited.over or stage.closed or spec is None:
             return
         now = stage.host.now()
         due = [run for t, run in sorted(stage.runs.items()) if t <= expected and not run.race.fenced]

@@ -67,7 +67,16 @@ class Host(Protocol):
         """An operator failed and nothing can answer for it: end the run with this error."""
 
 
-class Run:
+class Awaited:
+    """What a timer is for."""
+
+    __slots__ = ("over",)
+
+    over: bool
+    """It has happened, or no longer can: nobody needs to be woken."""
+
+
+class Run(Awaited):
     """One timestamp at one operator, from the start condition to its seal."""
 
     __slots__ = (
@@ -94,7 +103,7 @@ class Run:
         self.values: tuple[Envelope | None, ...] = ()
         self.works: list[Work] = []
         self.commit: Commit | None = None
-        self.begun = self.missed = self.rolled_back = self.starting = self.withdrawn = False
+        self.begun = self.missed = self.rolled_back = self.starting = self.withdrawn = self.over = False
         self.handler: OperatorContext | None = None
 
     def release(self) -> None:
@@ -104,6 +113,7 @@ class Run:
         if not self.starting and not any(work.alive for work in self.works):
             self.values = ()
             self.works.clear()
+            self.over = True
 
     def tighten(self, expires: int, spec: DeadlineSpec, now: int) -> None:
         """Another deadline of the same timestamp has started and expires first: it is the one that counts."""

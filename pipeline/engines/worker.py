@@ -1,4 +1,4 @@
-"""A thread that runs one callback after another. Each can be interrupted in the middle, on whatever thread it runs."""
+"""Runs one callback after another, each of which can be interrupted in the middle."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from typing import Any
 from pipeline.definition import Aborted
 from pipeline.engines.work import Work
 
-SHUTDOWN_S = 2.0
 DELICATE_FILES = {"<frozen importlib._bootstrap>", logging.__file__}
 DELICATE_NAMES = {"__enter__", "__exit__", "acquire", "release", "_acquire_restore", "_release_save"}
 """Code that takes and gives back locks in Python, the names in ``threading``: not written to be interrupted there."""
 
 
 class Worker:
-    """See the module. ``settle`` is called first, on the new thread."""
+    """One callback at a time, on whatever thread ``perform`` is called."""
 
-    def __init__(self, name: str, settle: Callable[[], object]) -> None:
-        self._settle = settle
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+    def __init__(self) -> None:
         self._guard = threading.Lock()
         self._current: Work | None = None
         self._injected = False
@@ -34,20 +31,12 @@ class Worker:
         self._ident = 0
         """The thread that it must be sent to."""
         self._interrupted: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._loop, name=f"skylane.{name}", daemon=True)
-        self._thread.start()
-
-    def submit(self, job: Callable[[], None]) -> None:
-        """Run ``job`` after those that wait already."""
-        self._jobs.put(job)
 
     def close(self) -> None:
-        """Abort the current callback and stop; one that is stuck in C stays behind with its daemon thread."""
+        """Abort the current callback."""
         with self._guard:
             if self._current is not None:
                 self._inject()
-        self._jobs.put(None)
-        self._thread.join(SHUTDOWN_S)
 
     def perform(self, work: Work, callback: Callable[[], Any]) -> tuple[bool, Any, Exception | None]:
         """Run the work's callback on this thread: (did it begin, its value, what it raised). Aborted ends it, no more.
@@ -76,7 +65,6 @@ class Worker:
         with self._guard:
             if not work.ctx.alive:
                 return False
-            self._interrupted = queue.SimpleQueue()
             self._current, self._inside, self._ident = work, True, threading.get_ident()
             return True
 
@@ -86,6 +74,7 @@ class Worker:
             if self._injected:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
                 self._injected = False
+                self._interrupted = queue.SimpleQueue()
 
     def abort(self, work: Work) -> None:
         """Raise Aborted inside the callback, if it is this work's."""
@@ -115,14 +104,6 @@ class Worker:
                 return True
             frame = frame.f_back if code is not _PERFORM else None
         return False
-
-    def _loop(self) -> None:
-        self._settle()
-        while True:
-            job = self._jobs.get()
-            if job is None:
-                return
-            job()
 
 
 _PERFORM = Worker.perform.__code__

@@ -149,7 +149,7 @@ def alone(built: Graph, function: str, arguments: dict[str, Any]) -> WallClock:
     here = tuple(each for each in sys.path if each and Path(each).is_dir() and "site-packages" not in each)
     recipe = Recipe(function, arguments, path=(*here, str(ROOT)))
     # Many processes that start at once on a small machine are slow, not hung.
-    patient = Supervision(alive=seconds(2), grace=seconds(2), start=seconds(300))
+    patient = Supervision(heartbeat=ms(200), alive=seconds(2), grace=seconds(2), start=seconds(300))
     run_on = {name: RunOn(name) for name in built.operators}
     return WallClock(elsewhere=place(built, recipe, run_on, observed=False, supervision=patient))
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline import Recipe, ms
-from pipeline.engines.processes.greeting import EVERY, Greeter, await_greeting
+from pipeline.engines.processes.greeting import Greeter, await_greeting
+from pipeline.engines.processes.heart import BEATS
 from pipeline.engines.processes.plan import Plan, RunOn, Supervision, place
 from pipeline.engines.processes.table import GREETED, StatusTable
 from tests.pipeline.live_car import car
 
-HOUR = Supervision(heartbeat=ms(3_600_000 // EVERY))
+HOUR = Supervision(heartbeat=ms(3_600_000 // BEATS))
 
 
 @pytest.fixture
@@ -47,11 +48,11 @@ def waiting(plan: Plan, table: StatusTable, process: str) -> threading.Thread:
     return thread
 
 
-def test_every_few_heartbeats_a_process_looks_for_new_readers_and_counts_it(table: StatusTable) -> None:
+def test_a_process_that_looks_for_new_readers_counts_it(table: StatusTable) -> None:
     way_out = Exit()
     greeter = Greeter(table, 1, [way_out])  # type: ignore[list-item]
-    for _ in range(3 * EVERY):
-        greeter.beat()
+    for _ in range(3):
+        greeter.look()
     assert way_out.looks == 3
     assert table.get(1, GREETED) == 3
 

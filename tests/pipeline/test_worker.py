@@ -14,6 +14,7 @@ import pytest
 
 from pipeline import Context, DeadlineMissed, Graph, Input, Operator, Output, WallClock, events, ms, run
 from pipeline.definition import Aborted
+from pipeline.engines.crew import Crew
 from pipeline.engines.work import Work
 from pipeline.engines.worker import Worker
 from pipeline.timestamps import seconds
@@ -61,7 +62,7 @@ class Unlucky(Worker):
 
     def __init__(self, moments: tuple[str, ...]) -> None:
         self.moments = list(moments)
-        super().__init__("unlucky", lambda: None)
+        super().__init__()
 
     def _enter(self, work: Work) -> bool:
         entered = super()._enter(work)
@@ -82,30 +83,30 @@ class Unlucky(Worker):
 def test_whatever_moment_an_interruption_meets_the_job_is_finished_and_the_thread_lives_on(
     moments: tuple[str, ...],
 ) -> None:
-    worker = Unlucky(moments)
+    worker, crew = Unlucky(moments), Crew("test", lambda: None)
     told: queue.SimpleQueue[tuple[bool, object, Exception | None]] = queue.SimpleQueue()
     for _ in range(2):
         work = Uninterrupted()
-        worker.submit(lambda work=work: told.put(worker.perform(work, lambda: "answer")))  # type: ignore[misc]
+        crew.submit(lambda work=work: told.put(worker.perform(work, lambda: "answer")))  # type: ignore[misc]
     first, second = told.get(timeout=5.0), told.get(timeout=5.0)
-    worker.close()
+    crew.close()
     assert first == ("begins" not in moments, None if "begins" in moments else "answer", None)
     assert second == (True, "answer", None)
 
 
 def test_interruptions_from_outside_at_any_moment_lose_no_job() -> None:
-    worker, rng = Worker("test", lambda: None), np.random.default_rng(5)
+    worker, crew, rng = Worker(), Crew("test", lambda: None), np.random.default_rng(5)
     told: queue.SimpleQueue[tuple[bool, object, Exception | None]] = queue.SimpleQueue()
     for _ in range(300):
         work = Uninterrupted()
-        worker.submit(lambda work=work: told.put(worker.perform(work, lambda: sum(range(20)))))  # type: ignore[misc]
+        crew.submit(lambda work=work: told.put(worker.perform(work, lambda: sum(range(20)))))  # type: ignore[misc]
         sum(range(int(rng.integers(0, 400))))
         work.ctx.alive = False
         worker.abort(work)
         began, value, failure = told.get(timeout=5.0)
         assert value in ((None, 190) if began else (None,))
         assert failure is None
-    worker.close()
+    crew.close()
 
 
 def test_a_callback_in_the_middle_of_an_import_is_interrupted_only_after_it(
@@ -124,11 +125,11 @@ def test_a_callback_in_the_middle_of_an_import_is_interrupted_only_after_it(
         return bool(importlib.import_module("slowly_loaded").whole)
 
     monkeypatch.setattr(builtins, "slowly_loaded", inside, raising=False)
-    worker, work = Worker("test", lambda: None), Uninterrupted()
-    worker.submit(lambda: told.put(worker.perform(work, callback)))
+    worker, crew, work = Worker(), Crew("test", lambda: None), Uninterrupted()
+    crew.submit(lambda: told.put(worker.perform(work, callback)))
     assert began.wait(5.0)
     work.ctx.alive = False
     worker.abort(work)
     go_on.set()
     assert told.get(timeout=5.0) == (True, True, None)
-    worker.close()
+    crew.close()

@@ -196,7 +196,7 @@ class _Node:
     def _stop(self) -> None:
         self.stopped.set()
         if self.engine is not None:
-            self.engine.room()  # a call into the engine: it looks whether it is to stop
+            self.engine.wake()  # a call into the engine: it looks whether it is to stop
 
     def _beat(self) -> None:
         while not self.leaving.wait(BEAT_S) and self.engine is not None:

@@ -86,6 +86,7 @@ class ErdosExit(NoExit):
     def __init__(self, way: Way, plan: StreamPlan) -> None:
         self._way = way
         self._depths = {throttle.operator: throttle.depth for throttle in plan.throttles}
+        self.throttled = bool(self._depths)
         self._taken = dict.fromkeys(self._depths, int(BOTTOM))
         self._waiting: list[int] = []
         self._prepared: dict[int, tuple[Any, bytearray]] = {}
@@ -110,14 +111,12 @@ class ErdosExit(NoExit):
                 winner=message.winner,
                 starts=starts,
             )
-            if self._depths:
+            if self.throttled:
                 self._waiting.append(message.t)
         self._number += 1
         self._way.send(head.t, (wire.pack(head), payload))
 
     def full(self) -> bool:
-        if not self._depths:
-            return False
         least = min(self._taken.values())
         self._waiting = [t for t in self._waiting if t > least]
         return any(sum(t > self._taken[name] for t in self._waiting) >= depth for name, depth in self._depths.items())

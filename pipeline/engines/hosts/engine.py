@@ -228,7 +228,7 @@ class HostEngine:
                 self.merger.release(self._now())
         finally:
             self._finished.set()
-            engine.room()  # it looks at ``stop`` when something happens
+            engine.wake()  # it looks at ``stop`` when something happens
             thread.join()
         if errors:
             raise errors[0]

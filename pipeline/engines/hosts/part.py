@@ -153,7 +153,7 @@ class Part:
         """End what runs; wait for it."""
         self._stopped.set()
         if self._engine is not None:
-            self._engine.room()  # it looks at ``stop`` when something happens
+            self._engine.wake()  # it looks at ``stop`` when something happens
             self._thread.join(STOP_S)
 
     def close(self) -> None:

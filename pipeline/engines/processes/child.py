@@ -114,7 +114,7 @@ class _Child:
         self.exits = self.connected.exits(graph, self.name)
         arrivals = self.connected.arrivals(graph, self.name, self._lost)
         self._greeter = Greeter(self.connected.table, self.row, self.exits.values())
-        heart = Heart(self.connected.table, self.row, plan.supervision.heartbeat, self._beat)
+        heart = Heart(self.connected.table, self.row, plan.supervision.heartbeat, self._chores)
         heart.start()
         if self.assignment.incarnation > 0:
             await_greeting(plan, self.connected.table, [self.name])
@@ -144,13 +144,13 @@ class _Child:
             way_out.close()
         self.connected.close()
 
-    def _beat(self) -> None:
+    def _chores(self) -> None:
         if self.engine is not None:
             for name, stage in self.engine.stages.items():
                 self.connected.table.set_queued(name, len(stage.intake.ready))
         self.connected.events.flush()
         if self._greeter is not None:
-            self._greeter.beat()
+            self._greeter.look()
 
     def _engine(self, made: Made, go: Go) -> PartEngine:
         table, plan, process = self.connected.table, self.plan, self.process

@@ -203,9 +203,11 @@ class _Tap:
 
     def __init__(self, merger: Merger) -> None:
         self._merger = merger
-        self.receiver = 0
 
-    def job(self) -> None:
+    def keep(self) -> None:
+        """It runs nothing."""
+
+    def kept(self) -> None:
         """It runs nothing."""
 
     def arrive(self, stream: str, message: Envelope | int, starts: Starts) -> None:

@@ -9,30 +9,26 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from pipeline.engines.processes.heart import BEATS
 from pipeline.engines.processes.plan import Plan
 from pipeline.engines.processes.table import GREETED, StatusTable
 from pipeline.engines.processes.traffic import SharedExit
 
-EVERY = 5
-"""Heartbeats between two looks: new readers get each stream's last message."""
 PATIENCE = 6
 """Looks that fit into the longest wait; a writer that is down makes itself known to everybody when it comes back."""
 
 
 class Greeter:
-    """Looks for new readers of a process's streams; ``beat`` is called with every heartbeat."""
+    """Looks for new readers of a process's streams: they get each stream's last message."""
 
     def __init__(self, table: StatusTable, row: int, exits: Iterable[SharedExit]) -> None:
         self._table, self._row, self._exits = table, row, list(exits)
-        self._beats = 0
 
-    def beat(self) -> None:
-        """Look, if it is time."""
-        self._beats += 1
-        if self._beats % EVERY == 0:
-            for way_out in self._exits:
-                way_out.greet()
-            self._table.set(self._row, GREETED, self._table.get(self._row, GREETED) + 1)
+    def look(self) -> None:
+        """Once every ``BEATS`` heartbeats."""
+        for way_out in self._exits:
+            way_out.greet()
+        self._table.set(self._row, GREETED, self._table.get(self._row, GREETED) + 1)
 
 
 def await_greeting(plan: Plan, table: StatusTable, processes: Iterable[str]) -> None:
@@ -43,7 +39,7 @@ def await_greeting(plan: Plan, table: StatusTable, processes: Iterable[str]) -> 
     if any(plan.processes[row].standby for row in rows):
         rows.add(standby)
     seen = {row: table.get(row, GREETED) for row in rows}
-    every_s = EVERY * plan.supervision.heartbeat / 1e9
+    every_s = BEATS * plan.supervision.heartbeat / 1e9
     until = time.monotonic() + PATIENCE * every_s
     # The look under way when we came may have missed us: the second one has not.
     while any(table.get(row, GREETED) < seen[row] + 2 for row in rows) and time.monotonic() < until:

@@ -67,11 +67,11 @@ class _Standby:
         exits = [way_out for each in self.understudies.values() for way_out in each.exits.values()]
         greeter = Greeter(table, row, exits)
 
-        def beat() -> None:
+        def chores() -> None:
             self.connected.events.flush()
-            greeter.beat()
+            greeter.look()
 
-        heart = Heart(table, row, plan.supervision.heartbeat, beat)
+        heart = Heart(table, row, plan.supervision.heartbeat, chores)
         heart.start()
         if self.assignment.incarnation > 0:
             await_greeting(plan, table, self.understudies)

@@ -34,10 +34,11 @@ from pipeline.engines.processes.plan import Fault as FaultSaid
 from pipeline.engines.processes.supervised import Supervised
 from pipeline.engines.processes.table import EPOCH, StatusTable
 
-SCAN_S = 0.004
-"""How often heartbeats are looked at."""
-STALLED_NS = 30_000_000
-"""When the supervisor itself was kept waiting this long, it looks again before it judges others."""
+SCANS = 15
+"""How often heartbeats are looked at while the shortest time passes after which a process is hung."""
+STALLED_NS = 26_000_000
+"""When the supervisor itself was kept waiting so much longer than it asked for, it looks again before it judges others.
+"""
 STATUS_NS = 500_000_000
 START_IN_NS = 50_000_000
 END_S = 3.0
@@ -71,6 +72,7 @@ class _Supervisor:
         self.ended_at = 0
         self.outcome: dict[str, Any] = {}
         self._looked = self._told = 0
+        self._scan = min(plan.supervision.alive, 3 * plan.supervision.grace) // SCANS
 
     @property
     def everybody(self) -> list[Supervised]:
@@ -87,7 +89,7 @@ class _Supervisor:
             for process in self.everybody:
                 self._spawn(process)
             while not self.over:
-                for key, _ in self.selector.select(SCAN_S if self.origin else 0.1):
+                for key, _ in self.selector.select(self._scan / 1e9 if self.origin else 0.1):
                     self._react(key.data)
                 self._look()
         finally:
@@ -210,7 +212,7 @@ class _Supervisor:
     def _look(self) -> None:
         now = time.monotonic_ns()
         waited, self._looked = now - self._looked, now
-        if self.origin and waited < STALLED_NS:
+        if self.origin and waited < self._scan + STALLED_NS:
             for process in self.everybody:
                 if process.state == "healthy":
                     found = faults.look_at(process, self.table, self.plan.supervision, now)

@@ -43,6 +43,7 @@ class SharedExit(NoExit):
     ) -> None:
         self._writer, self.plan, self._table, self._cell = writer, plan, table, cell
         self._process, self._wakeups = process, wakeups
+        self.throttled = bool(throttles)
         self._throttles = throttles
         """(cell of the status table, depth) of every blocking reader."""
         self._waiting: deque[int] = deque()
@@ -88,7 +89,7 @@ class SharedExit(NoExit):
         self._writer.send(head, prepared)
         # After the send: who takes over answers t once more rather than not at all.
         self._table.set_answered(self._cell, t)
-        if self._throttles and t != TOP and prepared is not None:
+        if self.throttled and t != TOP and prepared is not None:
             self._waiting.append(t)
         for wakeup in self._wakeups:
             wakeup.ring()
@@ -116,8 +117,6 @@ class SharedExit(NoExit):
         self._writer.greet()
 
     def full(self) -> bool:
-        if not self._throttles:
-            return False
         taken = min(self._table.taken(cell) for cell, _ in self._throttles)
         while self._waiting and self._waiting[0] <= taken:
             self._waiting.popleft()
@@ -131,14 +130,14 @@ class SharedExit(NoExit):
 class Sink(Protocol):
     """Who takes what comes in: a PartEngine, or somebody who only looks."""
 
-    receiver: int
-    """The thread that calls."""
-
     def arrive(self, stream: str, message: Envelope | int, starts: Starts) -> None:
         """A message or a watermark."""
 
-    def job(self) -> Callable[[], None] | None:
-        """A callback that the last arrival has started, to be run by the caller."""
+    def keep(self) -> None:
+        """The first callback that what comes now starts is for the calling thread, which asks for it by ``kept``."""
+
+    def kept(self) -> Callable[[], None] | None:
+        """That callback, to be run by the caller."""
 
     def lost(self, stream: str, t: int, count: int) -> None:
         """``count`` messages before t are gone."""
@@ -150,8 +149,8 @@ class Sink(Protocol):
 class Arrivals:
     """Takes in what comes for a process.
 
-    Several threads take turns: the one that waits for messages runs the callback that a message has started, on the
-    spot, and the next one waits in its place. There is one more of them than callbacks that can run at once.
+    Whoever was woken by a message runs the callback that it has started, on the spot; meanwhile another thread is
+    woken by the next one. There is one more of them than callbacks that can run at once.
     Before they are started the shared queues keep the newest messages, at no cost to anybody: so a standby waits.
     """
 
@@ -161,15 +160,13 @@ class Arrivals:
         self._readers, self._wakeup, self._failed = readers, wakeup, failed
         self._numbers: dict[str, tuple[int, int]] = {}
         self._over = False
-        self._unfinished = False
-        """Somebody left off to run a callback: there may be more."""
         self._turn = threading.Lock()
         self._threads: list[threading.Thread] = []
 
     def start(self, sink: Sink, callbacks: int = 0) -> None:
         """From now on everything goes to ``sink``, first what has waited; ``callbacks`` may run at once."""
         assert not self._threads
-        self._over, self._unfinished = False, True
+        self._over = False
         self._threads = [
             threading.Thread(target=self._loop, args=(sink,), name=f"skylane.arrivals.{i}", daemon=True)
             for i in range(callbacks + 1)
@@ -193,44 +190,30 @@ class Arrivals:
 
     def _loop(self, sink: Sink) -> None:
         realtime.urgency_here().settle("callbacks")
-        while True:
-            with self._turn:
-                job = self._receive(sink)
-            if job is None:
-                return
-            job()
-
-    def _receive(self, sink: Sink) -> Callable[[], None] | None:
-        """Wait and take in until a callback is to be run; None when it is over."""
-        sink.receiver = threading.get_ident()
         while not self._over:
-            if not self._unfinished:
-                self._wakeup.wait(IDLE_S)
-            try:
-                job = self._take_in(sink)
-            except Exception as error:  # whatever it is: a process that takes nothing in must say so
-                self._failed(error)
-                return None
-            self._unfinished = job is not None
-            if job is not None:
-                sink.receiver = 0
-                return job
-        return None
+            self.drain(sink)
+            self._wakeup.wait(IDLE_S)
+        self._wakeup.ring()  # one ring wakes one thread: the others are to go home too
 
     def drain(self, sink: Sink) -> None:
-        """Hand over everything there is."""
+        """Hand over everything there is, and what comes meanwhile."""
         while (job := self._take_in(sink)) is not None:
             job()
 
     def _take_in(self, sink: Sink) -> Callable[[], None] | None:
-        for stream, reader in self._readers:
-            while (taken := _taken(sink, reader)) is not None:
-                self._hand_over(sink, stream, *taken)
-                job = sink.job()
-                if job is not None:
-                    return job
-        sink.room()
-        return sink.job()
+        """Hand over everything there is; return a callback that it has started, for the calling thread to run."""
+        try:
+            with self._turn:
+                sink.keep()
+                for stream, reader in self._readers:
+                    while (taken := _taken(sink, reader)) is not None:
+                        self._hand_over(sink, stream, *taken)
+                sink.room()
+                return sink.kept()
+        except Exception as error:  # whatever it is: a process that takes nothing in must say so
+            self._over = True
+            self._failed(error)
+            return None
 
     def _hand_over(self, sink: Sink, stream: str, head: Head, value: Any) -> None:
         epoch, number = self._numbers.get(stream, (-1, -1))
