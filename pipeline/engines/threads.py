@@ -344,7 +344,7 @@ class ThreadEngine:
                 self._origin = self._origin or time.monotonic_ns()
                 self._until, self._alarm = min(until, FOREVER), alarm
                 self._schedule_ticks()
-                self._crew.ready(1 + sum(stage.is_source for stage in self.stages.values()))
+                self._crew.ready(sum(stage.is_source for stage in self.stages.values()))
                 self._handlers.ready(1)
             timers.start()
             # Short joins: a signal such as Ctrl-C is handled between them.

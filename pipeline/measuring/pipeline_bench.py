@@ -43,6 +43,7 @@ def pipeline(*, peers: bool = False, quick: bool = False) -> dict[str, Any]:
     told: dict[str, Any] = {"hz": HZ, "operators_a_copy": OPERATORS_A_COPY, "rounds": rounds}
     contenders: dict[str, Callable[[Hop], Measured]] = {
         "one_process": functools.partial(measure, processes=False),
+        "one_process_apart": functools.partial(measure, processes=False, apart=True),
         "process_per_operator": functools.partial(measure, processes=True),
     }
     if peers:
@@ -69,11 +70,11 @@ def pipeline(*, peers: bool = False, quick: bool = False) -> dict[str, Any]:
     return told
 
 
-def measure(each: Hop, *, processes: bool) -> Measured:
-    """Run ``each.readers`` copies once. ``processes``: every operator in a process of its own."""
+def measure(each: Hop, *, processes: bool, apart: bool = False) -> Measured:
+    """Run ``each.readers`` copies once. ``processes``: an operator in each process. ``apart``: see ``car``."""
     with tempfile.TemporaryDirectory(prefix="skylane-bench-") as folder:
         arguments: dict[str, Any] = {"copies": each.readers, "hz": each.hz, "count": each.count}
-        arguments |= {"warm_up": each.warm_up, "folder": folder}
+        arguments |= {"warm_up": each.warm_up, "folder": folder, "apart": apart}
         graph = car(**arguments)
         clock = hop.alone(graph, f"{car.__module__}:car", arguments) if processes else WallClock()
         until = seconds(each.limit_s + START_S * len(graph.operators))

@@ -37,8 +37,8 @@ class Tick(Source):
 
     out = Output(Sent)
 
-    def __init__(self, *, period: Duration, count: int) -> None:
-        self.period, self.count = period, count
+    def __init__(self, *, period: Duration, offset: Duration, count: int) -> None:
+        self.period, self.offset, self.count = period, offset, count
         self.data = readonly(np.zeros(8, np.uint8))
         self.number = 0
 
@@ -91,15 +91,22 @@ class Sample(Operator):
             (Path(self.folder) / f"{self.file}.json").write_text(json.dumps(self.delays), encoding="utf-8")
 
 
-def car(*, copies: int, hz: float, count: int, warm_up: int, folder: str) -> Graph:
-    """``copies`` independent pipelines, each from its source to its sample."""
+def car(*, copies: int, hz: float, count: int, warm_up: int, folder: str, apart: bool = False) -> Graph:
+    """``copies`` independent pipelines, each from its source to its sample.
+
+    Their sources tick at the same instants, or, if ``apart``, evenly spread over the period.
+    """
     graph = Graph("synthetic_car")
+    period = Duration(round(1e9 / hz))
     for copy in range(copies):
-        _copy(graph, copy, Duration(round(1e9 / hz)), count, warm_up, folder)
+        offset = Duration(copy * period // copies if apart else 0)
+        tick = Tick(period=period, offset=offset, count=warm_up + count)
+        sample = Sample(warm_up=warm_up, folder=folder, file=f"sample_{copy}")
+        _copy(graph, copy, tick, sample)
     return graph
 
 
-def _copy(graph: Graph, copy: int, period: Duration, count: int, warm_up: int, folder: str) -> None:
+def _copy(graph: Graph, copy: int, tick: Tick, sample: Sample) -> None:
     def one(name: str, source: Output[Sent], size: int) -> Output[Sent]:
         step = Step(size)
         graph.add(step, f"{name}_{copy}")
@@ -113,7 +120,6 @@ def _copy(graph: Graph, copy: int, period: Duration, count: int, warm_up: int, f
         graph.connect(right, join.other)
         return join.out
 
-    tick = Tick(period=period, count=warm_up + count)
     graph.add(tick, f"source_{copy}")
     source = tick.out
     camera_1, camera_2 = one("camera_1", source, CAMERA), one("camera_2", source, CAMERA)
@@ -129,6 +135,5 @@ def _copy(graph: Graph, copy: int, period: Duration, count: int, warm_up: int, f
     on_lanes = two("on_lanes", prediction, lanes, 958)
     planning = two("planning", on_lanes, located_lights, 13_099)
     control = two("control", planning, location, 140)
-    sample = Sample(warm_up=warm_up, folder=folder, file=f"sample_{copy}")
     graph.add(sample, f"sample_{copy}")
     graph.connect(control, sample.value)

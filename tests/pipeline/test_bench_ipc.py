@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import VirtualClock, cli, run, seconds
+from pipeline import VirtualClock, cli, ms, run, seconds
 from pipeline.errors import MissingExtra
 from pipeline.measuring import claims, environments, hop, ipc, pipeline_bench, pipeline_graph
 from pipeline.measuring.environments import Peer, PeerUnavailable
@@ -148,8 +148,18 @@ def test_a_copy_of_the_car_s_pipeline_has_the_paper_s_graph_and_sizes(tmp_path: 
         assert [number for number, _ in delays] == [1, 2]
 
 
-def test_copies_are_measured_in_one_process() -> None:
-    told = pipeline_bench.measure(Hop(8, readers=2, hz=100.0, count=2, warm_up=1), processes=False)
+def test_copies_tick_at_once_or_spread_over_the_period(tmp_path: Path) -> None:
+    for apart, expected in ((False, [0, 0, 10, 10]), (True, [0, 5, 10, 15])):
+        graph = pipeline_graph.car(copies=2, hz=100.0, count=1, warm_up=1, folder=str(tmp_path), apart=apart)
+        result = run(graph, clock=VirtualClock(), until=seconds(1))
+        ticks = [t for copy in range(2) for t, _ in result[graph.operators[f"source_{copy}"].outputs()[0]]]
+        assert sorted(t // ms(1) for t in ticks) == expected
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_copies_are_measured_in_one_process(apart: bool) -> None:
+    two = Hop(8, readers=2, hz=100.0, count=2, warm_up=1)
+    told = pipeline_bench.measure(two, processes=False, apart=apart)
     assert [[number for number, _ in delays] for delays in told.delays] == [[1, 2], [1, 2]]
 
 

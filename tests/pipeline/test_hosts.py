@@ -127,6 +127,18 @@ def test_a_node_takes_part_in_one_variant_after_the_other(endpoint: str, nodes: 
     assert nodes[0].text.count("toy: running") == 2
 
 
+@pytest.mark.real
+def test_a_node_goes_home_content_when_the_variant_it_waits_for_was_not_asked_for(
+    endpoint: str, nodes: list[NodeProcess]
+) -> None:
+    nodes.append(NodeProcess("edge", endpoint, patience_s=0.5))
+    car = CarRun(TOY, settings(endpoint), {"scale": "edge"}, until=ms(300), final=False)
+    car.wait()
+    assert car.error is None
+    assert nodes[0].wait() == 0
+    assert "no other run follows" in nodes[0].text
+
+
 def check_one_order(car: CarRun) -> None:
     """Events of the far operator are there, and no answer is before its question."""
     happened = [type(e).__name__ for e in car.gathered.events if e.operator == "scale"]

@@ -322,11 +322,13 @@ class Node:
         patience_s = self._patience_s if part is not None or self._expects else 0.0
         if gone is None or time.monotonic() - gone < patience_s:
             return
-        self._tell("the launcher is gone")
         self._gone_since = None
+        done = part is None and self.runs > 0
+        self._tell("the launcher is gone" + (", no other run follows" if done and not self._stay else ""))
         if part is not None:
             part.close()
             self._part = None
         if not self._stay:
             self._over = True
-            self._failure = HostUnreachable("the launcher is gone", where=self.settings.connect)
+            if not done:
+                self._failure = HostUnreachable("the launcher is gone", where=self.settings.connect)
