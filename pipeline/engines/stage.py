@@ -222,7 +222,7 @@ class Stage:
     def on_stopped(self, work: Work, why: str, value: Any = None) -> None:
         """An aborted work has really stopped; ``value``: what it answered all the same, too late."""
         self._finish(work, "cancelled", why)
-        versions.roll_back(work.run.t, work.states.values())
+        versions.stopped(work)
         if value is not None:
             self.perform(work.run, work.run.race.done(work.candidate, value, self.host.now()))
         self._let_go(work.run)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.engines.work import Run
+from pipeline.engines.work import Run, Work
+from pipeline.graph import LOCAL
 from pipeline.state import VersionedState
 
 
@@ -28,6 +29,16 @@ def undo(run: Run, states: dict[str, VersionedState]) -> int | None:
     written = [*states.values(), *(s for work in run.works for s in work.states.values())]
     roll_back(run.t, written)
     return max((state.committed_at for state in written), default=None)
+
+
+def stopped(work: Work) -> None:
+    """An aborted work has really stopped: what it wrote at the last moment is undone.
+
+    The handler writes into the same state, and may have done so by then: that stays.
+    """
+    handler = work.run.handler
+    if work.candidate != LOCAL or handler is None or not (handler.wrote and handler.alive):
+        roll_back(work.run.t, work.states.values())
 
 
 def commit_finished(run: Run, name: str) -> None:

@@ -187,8 +187,8 @@ class OperatorContext:
     def __setitem__(self, state: Any, value: Any) -> None:
         if not self.alive:
             raise Aborted(f"t={self.t} is over")
-        self._state(state.name).write(self.t, value)
         self.wrote = True
+        self._state(state.name).write(self.t, value)
 
     def _state(self, name: str) -> VersionedState:
         if self._states is None:

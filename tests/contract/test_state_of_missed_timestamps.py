@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 
-from pipeline import ms
-from pipeline.events import RolledBack
+from pipeline import Context, DeadlineMissed, ms
+from pipeline.events import Finished, RolledBack
+from pipeline.events import Handled as HandledEvent
 from tests.oracle.blocks import Handled, HandledWithState, Planned, Ticks, chain, checked, engines, of, said
 
 ADD = ("add", 1)
@@ -35,6 +39,25 @@ def test_a_handler_that_writes_state_commits_that_instead(engine: str) -> None:
     graph = chain(a, source=Ticks(4))
     graph.deadline(a.out, within=ms(30), policy="abort")
     checked(graph, engine)
+    assert list(a.totals.values()) == [0, 1, 1001, 1002]
+
+
+class Thoughtful(HandledWithState):
+    """Its handler takes longer than the callback takes to stop."""
+
+    def on_miss(self, ctx: Context, miss: DeadlineMissed) -> Any:
+        answer = super().on_miss(ctx, miss)
+        time.sleep(0.03)
+        return answer
+
+
+def test_what_the_handler_has_written_outlives_the_end_of_the_callback_that_it_answers_for() -> None:
+    a = Thoughtful({0: [ADD], 1: MISS, 2: [ADD], 3: []})
+    graph = chain(a, source=Ticks(4))
+    graph.deadline(a.out, within=ms(30), policy="abort", handler_budget=ms(500))
+    _, checker = checked(graph, "threads")
+    (stopped,) = [event.at for event in of(checker, Finished, "a") if event.outcome == "cancelled"]
+    assert stopped < of(checker, HandledEvent, "a")[0].at
     assert list(a.totals.values()) == [0, 1, 1001, 1002]
 
 
