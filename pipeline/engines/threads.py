@@ -23,7 +23,7 @@ from pipeline.engines import realtime
 from pipeline.engines.agenda import Agenda
 from pipeline.engines.alarm import Alarm
 from pipeline.engines.assembly import assemble
-from pipeline.engines.crew import Crew
+from pipeline.engines.crew import SHUTDOWN_S, Crew
 from pipeline.engines.stage import Stage
 from pipeline.engines.work import AT_DEADLINE, AT_TICK, OperatorContext, Run, Work
 from pipeline.engines.worker import Worker
@@ -355,8 +355,9 @@ class ThreadEngine:
             self._events.put(None)
             writer.join()
             if timers.ident is not None:
-                timers.join()
-            alarm.close()
+                timers.join(SHUTDOWN_S)
+            if not timers.is_alive():
+                alarm.close()
         if self._error is not None:
             raise self._error
         return ended
