@@ -64,8 +64,9 @@ def pipeline(*, peers: bool = False, quick: bool = False) -> dict[str, Any]:
         told[name] |= growth(told[name], hops)
     told["growth_target"] = GROWTH_TARGET
     single = _hops(rounds, count, warm_up)
-    to_five = told["one_process"].get("growth") if max(copies) == max(COPIES) else None
-    told["claims"] = [*runtime_claims(single, to_five), *deadline_claims(quick=quick)]
+    names = ("one_process", "one_process_apart")
+    to_five = [told[name].get("growth") if max(copies) == max(COPIES) else None for name in names]
+    told["claims"] = [*runtime_claims(single, *to_five), *deadline_claims(quick=quick)]
     told |= {"load_average_before": before, "load_average_after": load_average()}
     return told
 
