@@ -29,8 +29,7 @@ from pipeline.timestamps import FOREVER
 PYTHON = (3, 10)
 START_S = 60.0
 START_IN_NS = 200_000_000
-"""Every node has yet to make its engine; a source that is late for its first tick would miss the second one too."""
-"""Between the word to go and t=0."""
+"""Between the word to go and t=0: every node has yet to make its engine, and a late first tick costs the second one."""
 LISTEN_S = 0.05
 STOP_S = 5.0
 """A node that was told to stop and does not is ended."""
